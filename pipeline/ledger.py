@@ -95,7 +95,6 @@ class Ledger:
         return cls(**dict(counts))
 
 
-
 def merged(ledgers: Iterable[Ledger]) -> Ledger:
     """The sum of all `ledgers`; the empty ledger for none."""
     return reduce(Ledger.merge, ledgers, Ledger())
