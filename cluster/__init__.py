@@ -1,1 +1,1 @@
-
+"""Where jobs run: clusters, the driver, progress and results."""

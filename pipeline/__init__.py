@@ -1,1 +1,1 @@
-
+"""The work: reading, cleaning, checking, features, training, evaluation."""

@@ -28,6 +28,6 @@ class Execute(Protocol):
         ...
 
 
-def run_here(stage: str, tasks: Sequence[Any], *, sizes: Sequence[int] | None = None) -> list[Any]:
-    """Results of `tasks` computed one after the other in this thread: the plainest `Execute`, for tests and tools."""
+def run_here(stage: str, tasks: Sequence[Any], *, sizes: Sequence[int] | None = None) -> list[Any]:  # noqa: ARG001
+    """Results of `tasks`, computed one after the other in this thread: the plainest `Execute`."""
     return list(dask.compute(*tasks, scheduler="synchronous"))

@@ -79,7 +79,8 @@ def condemn(table: pa.Table, which: npt.NDArray[np.bool_], fate: str, reason: st
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """A pandas frame over the same Arrow buffers: what a partition of the Dask DataFrame holds."""
-    return table.to_pandas(types_mapper=pd.ArrowDtype)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
 
 
 def to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:

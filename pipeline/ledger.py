@@ -58,12 +58,7 @@ class Ledger:
     @property
     def accounted(self) -> int:
         """Records with a fate."""
-        return (
-            self.kept
-            + sum(self.rejected.values())
-            + sum(self.filtered.values())
-            + sum(self.duplicates.values())
-        )
+        return self.kept + sum(self.rejected.values()) + sum(self.filtered.values()) + sum(self.duplicates.values())
 
     def require_balance(self) -> None:
         """Nothing where every record read has exactly one fate.

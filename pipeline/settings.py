@@ -22,9 +22,7 @@ _UNITS = {
 class Settings(BaseModel):
     """A frozen group of settings; an unknown key is an error, never ignored."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True)
 
 
 def parse_size(value: Any) -> int:
@@ -44,9 +42,7 @@ def parse_size(value: Any) -> int:
         return value
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(
-            f'{value!r} is not a size; write a positive number of bytes or a text like "64MB" or "1GiB"'
-        )
+        raise ValueError(f'{value!r} is not a size; write a positive number of bytes or a text like "64MB" or "1GiB"')
     number, unit = float(match[1]), match[2].lower().removesuffix("b")
     size = int(number * _UNITS[unit]) if unit in _UNITS else 0
     if size <= 0:

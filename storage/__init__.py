@@ -1,1 +1,1 @@
-
+"""Datasets, versions, models and queries over one directory."""

@@ -1,1 +1,1 @@
-
+"""Ways to get a Dask cluster: one module a kind."""

@@ -1,1 +1,1 @@
-
+"""From input files to clean rows with a fate each."""

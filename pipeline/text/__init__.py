@@ -1,1 +1,1 @@
-
+"""From text to hashed features."""

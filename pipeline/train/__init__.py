@@ -1,1 +1,1 @@
-
+"""From features to a model that knows its data."""
