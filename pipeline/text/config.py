@@ -1,0 +1,69 @@
+"""The ``[features]`` table of a job file: how texts become weighted, hashed n-grams."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.settings import Settings
+
+Analyzer = Literal["word", "char", "char_wb", "chinese"]
+Norm = Literal["l2", "l1", "none"]
+
+#: Lengths of n-grams where the job does not say: what scored best on public corpora of that kind.
+DEFAULT_NGRAMS: dict[Analyzer, tuple[int, int]] = {
+    "word": (1, 2),
+    "char": (2, 4),
+    "char_wb": (2, 4),
+    "chinese": (1, 2),
+}
+
+
+class FeatureConfig(Settings):
+    """How a text becomes a row of numbers: analyzer, n-grams, hashing, weighting."""
+
+    analyzer: Analyzer = "word"
+    """What a text is cut into: `word` (runs of two or more letters or digits), `char` (characters), `char_wb`
+    (characters within a word and its edges), `chinese` (characters of a run without punctuation or space;
+    Latin words and numbers inside stay whole)."""
+
+    ngrams: tuple[int, int] | None = None
+    """Shortest and longest n-gram, such as `[1, 2]`. Not given: `[1, 2]` for `word` and `chinese`, `[2, 4]` for
+    `char` and `char_wb`."""
+
+    bits: int = Field(default=20, ge=1, le=26)
+    """N-grams are hashed into 2^bits buckets."""
+
+    lowercase: bool = True
+    """Whether texts are lower-cased first."""
+
+    sublinear_tf: bool = True
+    """Whether a count c weighs 1 + ln(c) instead of c."""
+
+    idf: bool = True
+    """Whether a bucket weighs less the more training rows hold it: ln((1 + rows) / (1 + rows with it)) + 1."""
+
+    norm: Norm = "l2"
+    """What each row is scaled to: length one (`l2`), a sum of absolute values of one (`l1`), or left (`none`)."""
+
+    min_df: int = Field(default=1, ge=1)
+    """Buckets that fewer training rows hold are left out."""
+
+    @model_validator(mode="after")
+    def _ngrams_are_a_range(self) -> "FeatureConfig":
+        low, high = self.ngram_range
+        if not 1 <= low <= high <= 8:
+            raise ValueError(
+                f"ngrams = [{low}, {high}] is not a range of lengths; write two numbers from 1 to 8, "
+                "the smaller first, such as [1, 2]"
+            )
+        return self
+
+    @property
+    def ngram_range(self) -> tuple[int, int]:
+        """Shortest and longest n-gram, given or chosen by the analyzer."""
+        return self.ngrams if self.ngrams is not None else DEFAULT_NGRAMS[self.analyzer]
+
+    @property
+    def width(self) -> int:
+        """How many buckets there are."""
+        return 1 << self.bits

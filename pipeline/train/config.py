@@ -1,0 +1,75 @@
+"""The ``[train]`` table of a job file: which columns, which rows test the model, and how it learns."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.settings import Settings
+
+#: Solvers that can be named in a job file.
+Solver = Literal["incremental"]
+
+
+class SplitConfig(Settings):
+    """Which rows are kept from training to test the model: a share, the rows of some files, or those a column marks."""
+
+    test: float | str = 0.2
+    """The share of rows that test, chosen by a hash of the text, so that equal texts are never separated and no
+    order matters. With `column`: the value that marks a test row."""
+
+    seed: int = Field(default=42, ge=0, lt=2**63)
+    """Another seed chooses another share."""
+
+    test_files: tuple[str, ...] = ()
+    """Patterns of source files whose rows test, such as `["*test.csv"]`; all other rows train."""
+
+    column: str | None = None
+    """A column that says on which side a row is."""
+
+    @model_validator(mode="after")
+    def _one_way_to_split(self) -> "SplitConfig":
+        if self.column is not None and self.test_files:
+            raise ValueError("column and test_files exclude each other; give one of them")
+        if self.column is not None and not isinstance(self.test, str):
+            raise ValueError(f'column = "{self.column}" needs the value that marks a test row, such as test = "test"')
+        if self.column is None and isinstance(self.test, str):
+            raise ValueError(f'test = "{self.test}" is not a share; write a number such as 0.2, or name the column too')
+        if isinstance(self.test, float) and not 0 < self.test < 1:
+            raise ValueError(f"test = {self.test} is not a share; write a number between 0 and 1, such as 0.2")
+        return self
+
+
+class TrainConfig(Settings):
+    """Which columns a model learns from, which rows test it, and how it learns."""
+
+    solver: Solver = "incremental"
+    """How the model learns: `incremental` (online logistic regression with a step size of its own for each weight)."""
+
+    text: str = "text"
+    """The column with the text."""
+
+    label: str = "label"
+    """The column with the label."""
+
+    split: SplitConfig = SplitConfig()
+    """Which rows test the model: `{ test = 0.2, seed = 42 }`, `{ test_files = ["*test.csv"] }` or
+    `{ column = "split", test = "test" }`."""
+
+    epochs: int = Field(default=10, ge=1, le=1000)
+    """How often every training row is seen."""
+
+    learning_rate: float = Field(default=0.5, gt=0)
+    """The first step of each weight; later steps shrink with the gradients that the weight has seen."""
+
+    l2: float = Field(default=1e-6, ge=0)
+    """Strength of the pull of all weights towards zero."""
+
+    class_weight: Literal["none", "balanced"] = "none"
+    """`balanced` gives every class the same say: rows weigh rows / (classes * rows of their class), counted over
+    all training rows."""
+
+    block_rows: int = Field(default=16_384, ge=1)
+    """Rows of a training block; part of the model's meaning, since blocks are learned in turn."""
+
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Decides the order in which blocks and rows are learned."""
