@@ -1,0 +1,97 @@
+"""Hashed n-gram counts of Arrow text, equal to scikit-learn's `HashingVectorizer`."""
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import sparse
+
+from pipeline.text.config import FeatureConfig
+from pipeline.text.grams import CHAR_CODE, CHAR_WB_CODE, CHINESE_CODE, WORD_CODE, hash_documents
+from pipeline.text.murmur import content_hashes
+from pipeline.text.unicode_tables import unicode_tables
+
+_Item = TypeVar("_Item", bound=np.generic)
+
+_CODES = {"word": WORD_CODE, "char": CHAR_CODE, "char_wb": CHAR_WB_CODE, "chinese": CHINESE_CODE}
+
+
+def text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """Offsets, shape (rows + 1,), int64, and UTF-8 bytes of a text column; a null reads as an empty text.
+
+    Parameters
+    ----------
+    texts
+        Text of any Arrow layout: string, large_string, string_view, dictionary, chunked or sliced.
+    """
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    texts = texts.cast(pa.large_string())
+    if texts.null_count:
+        texts = pc.fill_null(texts, "")
+    if len(texts) == 0:
+        return np.zeros(1, np.int64), np.zeros(0, np.uint8)
+    _, offsets, data = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int64, count=len(texts) + 1, offset=8 * texts.offset)
+    return bounds, np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+
+
+def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sparse.csr_matrix:
+    """Signed n-gram counts, shape (rows, 2**bits), float32, indices sorted within a row, duplicates summed.
+
+    With the analyzers `word`, `char` and `char_wb` the result equals
+    ``HashingVectorizer(analyzer=..., ngram_range=..., n_features=2**bits, norm=None, lowercase=...).transform(texts)``:
+    the same indices, the same values. A null or empty text is an empty row.
+
+    Parameters
+    ----------
+    texts
+        Text of any Arrow layout.
+    features
+        Analyzer, n-grams, bits and lower-casing are used; weighting is not.
+
+    Examples
+    --------
+    >>> hash_texts(pa.array(["late again", None]), FeatureConfig()).shape
+    (2, 1048576)
+    """
+    offsets, data = text_buffers(texts)
+    low, high = features.ngram_range
+    tables = unicode_tables()
+    bounds, indices, values = hash_documents(
+        _read_only(offsets),
+        _read_only(data),
+        _CODES[features.analyzer],
+        low,
+        high,
+        features.bits,
+        features.lowercase,
+        tables.lower,
+        tables.kinds,
+    )
+    return csr(bounds, indices, values, features.width)
+
+
+def hash_contents(texts: pa.Array | pa.ChunkedArray, seed: int) -> npt.NDArray[np.uint64]:
+    """A keyed 64-bit hash (MurmurHash64A) of each text's bytes, shape (rows,); equal texts have equal hashes."""
+    offsets, data = text_buffers(texts)
+    return content_hashes(_read_only(offsets), _read_only(data), np.uint64(seed))
+
+
+def csr(
+    bounds: npt.NDArray[np.int64], indices: npt.NDArray[np.int32], values: npt.NDArray[np.float32], width: int
+) -> sparse.csr_matrix:
+    """The CSR matrix of these parts, known to be sorted and without duplicates."""
+    narrow = bounds.astype(np.int32) if bounds[-1] <= np.iinfo(np.int32).max else bounds
+    matrix = sparse.csr_matrix((values, indices, narrow), shape=(len(bounds) - 1, width), copy=False)
+    matrix.has_canonical_format = True
+    return matrix
+
+
+def _read_only(array: npt.NDArray[_Item]) -> npt.NDArray[_Item]:
+    # One kind of array means one compiled version, whether a buffer was writeable or not.
+    view = np.ascontiguousarray(array).view()
+    view.setflags(write=False)
+    return view

@@ -1,0 +1,93 @@
+"""What Python knows of every code point, as arrays that compiled code can read.
+
+Built from `str.lower`, `str.isalnum` and `str.isspace` themselves, so that compiled lower-casing and tokens agree with
+Python's (and so with scikit-learn's) in every version of Unicode.
+"""
+
+import sys
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+#: Bits of `UnicodeTables.kinds`.
+WORD, SPACE, IDEOGRAPH, CASED, CASE_IGNORABLE = 1, 2, 4, 8, 16
+
+#: The one code point whose lower case is two: U+0069 U+0307.
+DOTTED_CAPITAL_I = 0x130
+#: The one code point whose lower case depends on its neighbours: U+03C2 at the end of a word, else U+03C3.
+CAPITAL_SIGMA = 0x3A3
+_FINAL_SIGMA = 0x3C2
+
+#: Where cased and case-ignorable code points are: the first two planes, and the tags and variation selectors.
+_CASE_MATTERS = ((0x0, 0x20000), (0xE0000, 0xE1000))
+
+#: Scripts written without spaces, whose characters the Chinese analyzer takes one by one: first, last code point.
+_IDEOGRAPHS = (
+    (0x1100, 0x11FF),  # Hangul letters
+    (0x2E80, 0x2FDF),  # radicals
+    (0x3005, 0x30FF),  # iteration marks, kana
+    (0x3100, 0xA4CF),  # Bopomofo, Hangul, Han, Yi
+    (0xA960, 0xA97F),
+    (0xAC00, 0xD7FF),  # Hangul syllables
+    (0xF900, 0xFAFF),  # compatibility ideographs
+    (0xFF66, 0xFFDC),  # half-width kana and Hangul
+    (0x16FE0, 0x18DFF),  # Tangut, Khitan
+    (0x1AFF0, 0x1B2FF),  # kana supplements, Nüshu
+    (0x20000, 0x3FFFF),  # supplementary ideographs
+)
+
+
+class UnicodeTables(NamedTuple):
+    r"""Properties of all code points.
+
+    Attributes
+    ----------
+    lower
+        The lower case of each code point, shape (0x110000,), uint32. U+0130 and U+03A3 stand for themselves: their
+        lower case is not one code point of its own.
+    kinds
+        Bits WORD (`\w`), SPACE (`\s`), IDEOGRAPH, CASED, CASE_IGNORABLE, shape (0x110000,), uint8.
+    """
+
+    lower: npt.NDArray[np.uint32]
+    kinds: npt.NDArray[np.uint8]
+
+
+def _lower(characters: str) -> npt.NDArray[np.uint32]:
+    special = {DOTTED_CAPITAL_I: " ", CAPITAL_SIGMA: " "}
+    lowered = characters.translate(special).lower().encode("utf-32-le", "surrogatepass")
+    lower = np.frombuffer(lowered, np.uint32).copy()
+    for point in special:
+        lower[point] = point
+    return lower
+
+
+def _ends_in_final_sigma(points: range, before: str) -> npt.NDArray[np.bool_]:
+    # A space is neither cased nor ignorable, so each piece is lower-cased as if it stood alone.
+    characters = "".join(map(chr, points)).translate({DOTTED_CAPITAL_I: "I"})
+    pieces = " ".join([f"{before}{character}Σ" for character in characters]).lower()
+    step = len(before) + 3
+    lowered = np.frombuffer(pieces.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.equal(lowered[step - 2 :: step], _FINAL_SIGMA)
+
+
+@cache
+def unicode_tables() -> UnicodeTables:
+    """The tables of this Python's Unicode version, made on first use."""
+    characters = "".join(map(chr, range(sys.maxunicode + 1)))
+    kinds = np.fromiter(map(str.isalnum, characters), np.uint8, len(characters)) * np.uint8(WORD)
+    kinds[ord("_")] |= WORD
+    kinds |= np.fromiter(map(str.isspace, characters), np.uint8, len(characters)) * np.uint8(SPACE)
+    for first, last in _IDEOGRAPHS:
+        kinds[first : last + 1] |= (kinds[first : last + 1] & WORD) * np.uint8(IDEOGRAPH)
+    # str.lower looks past ignorable code points for a cased one before the sigma.
+    for first, stop in _CASE_MATTERS:
+        cased = _ends_in_final_sigma(range(first, stop), "")
+        ignorable = _ends_in_final_sigma(range(first, stop), "A") & ~cased
+        kinds[first:stop] |= cased * np.uint8(CASED) | ignorable * np.uint8(CASE_IGNORABLE)
+    lower = _lower(characters)
+    for table in (lower, kinds):
+        table.setflags(write=False)
+    return UnicodeTables(lower, kinds)
