@@ -1,0 +1,114 @@
+"""Bytes on disk: written aside, synced, renamed; and the operating system's refusals in words.
+
+A file is either absent or whole under its final name: everything is written beside it first.
+"""
+
+import errno
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from storage.errors import DiskFullError, StoreError, StoreNotWritableError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_RUST_ERROR = re.compile(r"\(os error (\d+)\)|code: (\d+)")
+ASIDE_SUFFIX = ".aside"
+
+
+def explain(code: int | None, path: Path | str) -> StoreError | None:
+    """The store's error for an error code of the operating system on writing `path`; None for any other error."""
+    if code in _FULL:
+        return DiskFullError(
+            str(path),
+            f"no room left to write ({os.strerror(code or 0)})",
+            "Nothing was committed and the last version is untouched. Free some space, "
+            "or choose a store on a larger disk, and run again.",
+        )
+    if code in _REFUSED:
+        return StoreNotWritableError(
+            str(path),
+            f"cannot be written ({os.strerror(code or 0)})",
+            "Nothing was committed. Give this user write permission on the store folder, or choose another store.",
+        )
+    return None
+
+
+@contextmanager
+def explained(path: Path | str) -> Iterator[None]:
+    """A block in which refusals and lack of room become `StoreNotWritableError` and `DiskFullError`.
+
+    Also understands the errors that Rust libraries report as text.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        raise explain(error.errno, path) or error from error
+    except Exception as error:
+        match = _RUST_ERROR.search(str(error))
+        code = int(match[1] or match[2]) if match else None
+        raise explain(code, path) or error from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Nothing; the folder's entries are on disk afterwards."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_file(path: Path) -> None:
+    """Nothing; the file's bytes are on disk afterwards."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[BinaryIO]:
+    """A file open for writing that becomes `path`, whole and synced, when the block ends without an error.
+
+    Raises
+    ------
+    DiskFullError, StoreNotWritableError
+        If it cannot be written; nothing is left behind.
+    """
+    aside = path.with_name(f".{path.name[:100]}.{os.getpid()}.{secrets.token_hex(4)}{ASIDE_SUFFIX}")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(aside, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Nothing; `path` holds `content` afterwards, or is as it was."""
+    with written_aside(path) as file:
+        file.write(content)
+
+
+def make_folder(folder: Path) -> Path:
+    """The folder, made with its parents where it was missing.
+
+    Raises
+    ------
+    DiskFullError, StoreNotWritableError
+        If it cannot be made.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,149 @@
+"""One Parquet file of a dataset: how it is encoded and what is known of it once written."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pyarrow.types as pt
+
+from storage.files import written_aside
+from storage.schema import to_stored
+
+ROW_GROUP_BYTES = 32 << 20
+ROW_GROUP_ROWS = (16, 131_072)
+_SAMPLE_ROWS = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedPart:
+    """A Parquet file written aside, waiting to be committed.
+
+    Attributes
+    ----------
+    path
+        Where it lies.
+    rows
+        Rows in it.
+    bytes
+        Its size.
+    sha256
+        Hex SHA-256 of its bytes.
+    """
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class _HashingFile:
+    """A binary file that hashes what passes: Parquet is written from front to back, so one pass is enough."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, data: Any) -> int:
+        self._hash.update(data)
+        self._file.write(data)
+        size: int = memoryview(data).nbytes
+        self.bytes += size
+        return size
+
+    def tell(self) -> int:
+        return self.bytes
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self.flush()
+
+    def readable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def _content_bytes(column: pa.ChunkedArray) -> int:
+    # By content alone, so that chunking and padding never move a row group's edge.
+    if _leaks_text(column.type):
+        return int(pc.sum(pc.binary_length(column)).as_py() or 0)
+    cell_bytes: int = max(1, column.type.bit_width // 8)
+    return len(column) * cell_bytes
+
+
+def row_group_rows(table: pa.Table) -> int:
+    """Rows a row group so that one takes about 32 MB decoded: the memory a reader of a few rows needs."""
+    least, most = ROW_GROUP_ROWS
+    if table.num_rows == 0:
+        return most
+    row_bytes: int = max(1, sum(map(_content_bytes, table.columns)) // table.num_rows)
+    return max(least, min(most, ROW_GROUP_BYTES // row_bytes))
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    # A dictionary pays where values come back: judged on the front of the column.
+    sample = column.slice(0, _SAMPLE_ROWS)
+    distinct: int = pc.count_distinct(sample, mode="all").as_py()
+    return distinct <= len(sample) // 2
+
+
+def _leaks_text(kind: pa.DataType) -> bool:
+    return bool(pt.is_string(kind) or pt.is_binary(kind))
+
+
+def write_part(table: pa.Table, path: Path) -> StagedPart:
+    """The record of `table` written to `path` as zstd Parquet, whole and synced or not at all.
+
+    Types become those of `storage.schema.stored_type`; text columns get no statistics, which would repeat content
+    in the clear. The same table gives the same bytes.
+
+    Raises
+    ------
+    SchemaMismatchError
+        If a column cannot be stored.
+    DiskFullError, StoreNotWritableError
+        If the file cannot be written; nothing is left behind.
+    """
+    stored = to_stored(table).combine_chunks()
+    measured = [field.name for field in stored.schema if not _leaks_text(field.type)]
+    repeating = [name for name in stored.column_names if _repeats(stored[name])]
+    with written_aside(path) as file:
+        sink = _HashingFile(file)
+        pq.write_table(
+            stored,
+            sink,
+            row_group_size=row_group_rows(stored),
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=repeating or False,
+            write_statistics=measured or False,
+            store_schema=False,
+        )
+    return StagedPart(path=str(path), rows=stored.num_rows, bytes=sink.bytes, sha256=sink.hexdigest())
+
+
+def footer(path: Path) -> pq.FileMetaData:
+    """The file's footer; raises `pyarrow.ArrowInvalid` where the file is no Parquet file or was cut short."""
+    return pq.read_metadata(path)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes, read in a stream."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

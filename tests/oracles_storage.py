@@ -1,0 +1,51 @@
+"""Slow, obvious references for the store: plain Python over plain rows."""
+
+import hashlib
+import struct
+from collections import Counter
+
+_MASK = (1 << 64) - 1
+
+
+def _rotl(word, bits):
+    return ((word << bits) | (word >> (64 - bits))) & _MASK
+
+
+def _mix(word):
+    word ^= word >> 33
+    word = word * 0xFF51AFD7ED558CCD & _MASK
+    word ^= word >> 33
+    word = word * 0xC4CEB9FE1A85EC53 & _MASK
+    return word ^ word >> 33
+
+
+def murmur3_x64_128(data, h1=0, h2=0):
+    """The two halves of MurmurHash3_x64_128, as its author's reference code has them."""
+    c1, c2 = 0x87C37B91114253D5, 0x4CF5AD432745937F
+    whole = len(data) // 16 * 16
+    for k1, k2 in struct.iter_unpack("<QQ", data[:whole]):
+        h1 ^= _rotl(k1 * c1 & _MASK, 31) * c2 & _MASK
+        h1 = ((_rotl(h1, 27) + h2) * 5 + 0x52DCE729) & _MASK
+        h2 ^= _rotl(k2 * c2 & _MASK, 33) * c1 & _MASK
+        h2 = ((_rotl(h2, 31) + h1) * 5 + 0x38495AB5) & _MASK
+    rest = data[whole:]
+    k2 = int.from_bytes(rest[8:], "little")
+    h2 ^= _rotl(k2 * c2 & _MASK, 33) * c1 & _MASK
+    k1 = int.from_bytes(rest[:8], "little")
+    h1 ^= _rotl(k1 * c1 & _MASK, 31) * c2 & _MASK
+    h1 ^= len(data)
+    h2 ^= len(data)
+    h1 = (h1 + h2) & _MASK
+    h2 = (h2 + h1) & _MASK
+    h1, h2 = _mix(h1), _mix(h2)
+    h1 = (h1 + h2) & _MASK
+    return h1, (h2 + h1) & _MASK
+
+
+def multiset_of(table):
+    """How often each row occurs, nulls and values as Python has them."""
+    return Counter(tuple(row.items()) for row in table.to_pylist())
+
+
+def sha256_of_file(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
