@@ -1,0 +1,162 @@
+"""Files of keys, one a block, sorted so that any share of the key space is one stretch of each file.
+
+A bucket is a share of the key space: all rows with one key are in one bucket. Since every file is sorted by key and
+says where each 4096th of the key space starts, a bucket reads one stretch of each file, and how many buckets there are
+can be decided after all files are written, by the memory that one bucket may take.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline import frame
+from pipeline.ingest.dedupe.keys import exact_keys
+
+#: One row: its key, and the row id it has in the input and in its block.
+RECORD = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("position", "<i8"), ("row", "<u4"), ("source", "<u4")])
+_MAGIC = b"TMKEYS01"
+_INDEX_BITS = 12
+_INDEX_ENTRIES = (1 << _INDEX_BITS) + 1
+#: What a row of a bucket takes in memory while duplicates are found: the record twice over and its hash table.
+_ROW_BYTES = 2 * RECORD.itemsize + 32
+MAX_BUCKETS = 1 << _INDEX_BITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFile:
+    """A file of keys: what a task that wrote one answers with.
+
+    Attributes
+    ----------
+    path
+        Where it is.
+    rows
+        Rows that take part: live ones.
+    """
+
+    path: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    index: npt.NDArray[np.int64]
+    sources: tuple[str, ...]
+    start: int
+
+
+def write_keys(
+    table: pa.Table, columns: Sequence[str], path: Path, normalize: Sequence[str] = (), *, skip_null: bool = False
+) -> KeyFile:
+    """The file of one block's keys, written whole or not at all.
+
+    Parameters
+    ----------
+    table
+        A frame, or rows of a stored version (which have no fates: all are alive). Only live rows take part.
+    columns, normalize
+        What makes rows equal, see `exact_keys`.
+    path
+        Where to write; an earlier file is replaced.
+    skip_null
+        Leave out rows with a null in one of the columns: for the check `unique`.
+    """
+    rows = np.flatnonzero(_taking_part(table, columns, skip_null))
+    if len(rows) < table.num_rows:
+        table = table.take(pa.array(rows))
+    keys = exact_keys(table, columns, normalize)
+    source = table[frame.SOURCE].combine_chunks().cast(frame.SOURCE_TYPE)
+    records = np.empty(len(rows), RECORD)
+    records["hi"], records["lo"] = keys[:, 0], keys[:, 1]
+    records["position"], records["row"] = np.asarray(table[frame.POSITION]), rows
+    records["source"] = _codes(source)
+    names = _dictionary(source)
+    write_records(records, path, names)
+    return KeyFile(path=str(path), rows=len(records))
+
+
+def _taking_part(table: pa.Table, columns: Sequence[str], skip_null: bool) -> npt.NDArray[np.bool_]:
+    taking = frame.alive(table) if frame.FATE in table.column_names else np.ones(table.num_rows, np.bool_)
+    if skip_null:
+        for name in columns:
+            taking = taking & np.asarray(frame.column_or_null(table, name).is_valid())
+    return taking
+
+
+def _codes(source: Any) -> npt.NDArray[np.uint32]:
+    array = source.combine_chunks() if isinstance(source, pa.ChunkedArray) else source
+    return np.asarray(array.indices).astype(np.uint32)
+
+
+def _dictionary(source: Any) -> tuple[str, ...]:
+    return tuple(source.dictionary.to_pylist())
+
+
+def write_records(records: npt.NDArray[Any], path: Path, sources: tuple[str, ...] = ()) -> None:
+    """Sort `records` (in row order) by key and write them with their index; same key: row order stays."""
+    records = records[np.argsort(records["hi"], kind="stable")]
+    bounds = np.arange(_INDEX_ENTRIES, dtype=np.uint64) << np.uint64(64 - _INDEX_BITS)
+    index = np.searchsorted(records["hi"], bounds[:-1]).astype("<i8")
+    index = np.append(index, np.int64(len(records)))
+    names = json.dumps(sources).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{uuid4().hex}")
+    with aside.open("wb") as file:
+        file.write(_MAGIC + len(names).to_bytes(8, "little") + index.astype("<i8").tobytes() + names)
+        file.write(records.tobytes())
+    aside.replace(path)
+
+
+def _read_header(path: str) -> _Header:
+    with Path(path).open("rb") as file:
+        fixed = file.read(16 + 8 * _INDEX_ENTRIES)
+        if fixed[:8] != _MAGIC:
+            raise OSError(f"{path}: not a file of keys; the scratch folder was changed while the job ran")
+        length = int.from_bytes(fixed[8:16], "little")
+        sources = tuple(json.loads(file.read(length)))
+    return _Header(index=np.frombuffer(fixed, "<i8", offset=16), sources=sources, start=len(fixed) + length)
+
+
+def read_sources(path: str) -> tuple[str, ...]:
+    """The source names that the `source` codes of the file's records stand for."""
+    return _read_header(path).sources
+
+
+def read_bucket(path: str, bucket: int, buckets: int, record: np.dtype[Any] = RECORD) -> npt.NDArray[Any]:
+    """The records of one file in one bucket, sorted by ``hi``, then row."""
+    header = _read_header(path)
+    step = MAX_BUCKETS // buckets
+    first, last = int(header.index[bucket * step]), int(header.index[(bucket + 1) * step])
+    offset = header.start + first * record.itemsize
+    return np.fromfile(path, record, count=last - first, offset=offset)
+
+
+def bucket_count(rows: int, memory_bytes: int, row_bytes: int = _ROW_BYTES) -> int:
+    """How many buckets (a power of two) keep each within `memory_bytes`.
+
+    The result of deduplication does not depend on it.
+
+    Examples
+    --------
+    >>> bucket_count(1_000_000, 256_000_000)
+    1
+    >>> bucket_count(1_000_000_000, 256_000_000)
+    512
+    """
+    buckets = 1
+    # A tenth more than the even share: hashed keys spread evenly, within a few standard deviations.
+    while buckets < MAX_BUCKETS and rows * row_bytes * 1.1 / buckets > memory_bytes:
+        buckets *= 2
+    return buckets
+
+
+def total_rows(files: Iterable[KeyFile]) -> int:
+    """Rows in all files together."""
+    return sum(file.rows for file in files)
