@@ -1,0 +1,260 @@
+"""One block from frame to files: cleaned, checked, its kept rows and its fates written aside, and a summary."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import frame
+from pipeline.errors import LedgerError
+from pipeline.ingest.checks import CheckCount, CheckRule, check
+from pipeline.ingest.dedupe.key_files import KeyFile, write_keys
+from pipeline.ingest.operations import Operation, clean
+from pipeline.ledger import Ledger
+from storage.fingerprint import Fingerprint, fingerprint_of
+from storage.parquet import StagedPart, write_part
+
+#: Columns of a file of fates.
+FATES_SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("position", pa.int64()),
+        ("fate", pa.string()),
+        ("reason", pa.string()),
+        ("survivor_source", pa.string()),
+        ("survivor_position", pa.int64()),
+        ("record", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySpec:
+    """What makes rows repeat each other in one pass over the whole dataset.
+
+    Attributes
+    ----------
+    columns, normalize, skip_null
+        As `write_keys` takes them.
+    fate, reason
+        What becomes of all rows but the first.
+    against_stored
+        Whether rows of the version already stored count, and win.
+    """
+
+    columns: tuple[str, ...]
+    normalize: tuple[str, ...] = ()
+    skip_null: bool = False
+    fate: str
+    reason: str
+    against_stored: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockWork:
+    """All that a block's task needs besides its rows; the same for every block.
+
+    Attributes
+    ----------
+    schema
+        Content columns as they are read.
+    operations, checks
+        Steps in order.
+    folder
+        The staging folder.
+    label
+        The column to count values of; None for none.
+    keys
+        The first pass over the whole dataset; its keys are written while the rows are at hand.
+    """
+
+    schema: pa.Schema
+    operations: tuple[Operation, ...]
+    checks: tuple[CheckRule, ...]
+    folder: str
+    label: str | None
+    keys: KeySpec | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockSummary:
+    """What is known of a block once its files are written.
+
+    Attributes
+    ----------
+    number
+        Which block of the plan.
+    ledger
+        Fates so far; rows that repeat others are still among the kept.
+    part
+        The kept rows; None where there are none.
+    fates
+        The rows with a fate; None where there are none.
+    fingerprint
+        Of the kept rows.
+    labels
+        Kept rows by label.
+    sources
+        Records read by source file.
+    changed
+        Rows changed by each operation in turn.
+    counts
+        Rows checked and rejected by each check in turn.
+    keys
+        The keys of the first pass, where there is one.
+    """
+
+    number: int
+    ledger: Ledger
+    part: StagedPart | None
+    fates: tuple[StagedPart, ...]
+    fingerprint: Fingerprint
+    labels: Mapping[str, int]
+    sources: Mapping[str, int]
+    changed: tuple[int, ...]
+    counts: tuple[CheckCount, ...]
+    keys: KeyFile | None
+
+    @property
+    def progress_rows(self) -> int:
+        """Records this block read."""
+        return self.ledger.read
+
+
+def stage_partition(partition: pd.DataFrame, numbers: pd.DataFrame, work: BlockWork) -> pd.DataFrame:
+    """One row with the `BlockSummary` of a partition of the Dask DataFrame.
+
+    Parameters
+    ----------
+    partition
+        A frame with the content columns of ``work.schema``.
+    numbers
+        One row with the block's number.
+    work
+        What to do.
+    """
+    table = frame.to_arrow(partition, frame.frame_schema(work.schema))
+    summary = stage_block(table, int(numbers["number"].iloc[0]), work)
+    return pd.DataFrame({"summary": [summary]}, dtype=object)
+
+
+def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
+    """The summary of a block after its kept rows, fates and keys have been written to ``work.folder``.
+
+    Raises
+    ------
+    LedgerError
+        If an operation added or dropped rows.
+    """
+    read = table.num_rows
+    sources = counted(table[frame.SOURCE])
+    cleaned = clean(table, work.operations)
+    checked = check(cleaned.table, work.checks)
+    table = checked.table
+    if table.num_rows != read:
+        raise LedgerError(f"block {number}: {read} rows went into the operations and {table.num_rows} came out")
+    alive = frame.alive(table)
+    folder = Path(work.folder)
+    kept, dead = table.filter(pa.array(alive)), table.filter(pa.array(~alive))
+    content = frame.content_names(table)
+    fates = write_fates(fates_of(dead), folder / f"fates-{number:06d}.parquet")
+    return BlockSummary(
+        number=number,
+        ledger=Ledger(read=read, kept=kept.num_rows, **_dead_counts(dead)),
+        part=write_part(kept.select([*content, *frame.ROW_ID]), folder / f"part-{number:06d}.parquet")
+        if kept.num_rows
+        else None,
+        fates=(fates,) if fates else (),
+        fingerprint=fingerprint_of(kept, content),
+        labels=counted(kept[work.label]) if work.label in content else {},
+        sources=sources,
+        changed=cleaned.changed,
+        counts=checked.counts,
+        keys=write_block_keys(kept, number, work.keys, folder / "keys-0") if work.keys else None,
+    )
+
+
+def write_block_keys(table: pa.Table, number: int, spec: KeySpec, folder: Path) -> KeyFile:
+    """The key file of a block's rows for one pass."""
+    path = folder / f"{number:06d}.keys"
+    return write_keys(table, spec.columns, path, spec.normalize, skip_null=spec.skip_null)
+
+
+def counted(column: pa.ChunkedArray) -> dict[str, int]:
+    """How often each value that is not null comes, as texts, in the order of the texts."""
+    pairs = pc.value_counts(column.combine_chunks()).to_pylist()
+    return dict(sorted((str(pair["values"]), pair["counts"]) for pair in pairs if pair["values"] is not None))
+
+
+def _dead_counts(dead: pa.Table) -> dict[str, dict[str, int]]:
+    return {
+        fate: counted(dead.filter(pc.equal(dead[frame.FATE], fate))[frame.REASON]) for fate in ("rejected", "filtered")
+    }
+
+
+def fates_of(dead: pa.Table) -> pa.Table:
+    """The fates of rows that were rejected or filtered, with `FATES_SCHEMA`."""
+    nothing = pa.nulls(dead.num_rows)
+    columns = [
+        dead[frame.SOURCE],
+        dead[frame.POSITION],
+        dead[frame.FATE],
+        dead[frame.REASON],
+        nothing,
+        nothing,
+        records_of(dead),
+    ]
+    return pa.table([column.cast(field.type) for column, field in zip(columns, FATES_SCHEMA, strict=True)], FATES_SCHEMA)
+
+
+def repeats_of(rows: pa.Table, fate: str, reason: str, sources: pa.Array, positions: npt.NDArray[np.int64]) -> pa.Table:
+    """The fates of rows that repeat others, with the rows that survive for them."""
+    count = rows.num_rows
+    columns = [
+        rows[frame.SOURCE],
+        rows[frame.POSITION],
+        pa.array([fate] * count, pa.string()),
+        pa.array([reason] * count, pa.string()),
+        sources,
+        pa.array(positions),
+        records_of(rows),
+    ]
+    return pa.table([column.cast(field.type) for column, field in zip(columns, FATES_SCHEMA, strict=True)], FATES_SCHEMA)
+
+
+def records_of(rows: pa.Table) -> pa.Array:
+    """Each row's record as it stood in the source where that was kept, else its columns as JSON."""
+    content = rows.select(frame.content_names(rows)).to_pylist()
+    kept = frame.column_or_null(rows, frame.RECORD)
+    texts = [
+        raw if raw is not None else orjson.dumps(columns, default=str).decode()
+        for raw, columns in zip(kept.to_pylist(), content, strict=True)
+    ]
+    return pa.array(texts, pa.string())
+
+
+def write_fates(fates: pa.Table, path: Path) -> StagedPart | None:
+    """The staged file of these fates; None where there are none."""
+    return write_part(fates, path) if fates.num_rows else None
+
+
+def total_changed(summaries: Sequence[BlockSummary], steps: int) -> list[int]:
+    """Rows changed by each of `steps` operations over all blocks."""
+    return [sum(summary.changed[step] for summary in summaries) for step in range(steps)]
+
+
+def added_counts(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """The sum of several counts, key by key, in the order of the keys."""
+    total: dict[str, int] = {}
+    for count in counts:
+        for key, value in count.items():
+            total[key] = total.get(key, 0) + value
+    return dict(sorted(total.items()))
+
