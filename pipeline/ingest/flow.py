@@ -9,6 +9,9 @@ import dask
 import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
+from storage.commit import CommitRequest, Version
+from storage.scan import DataFile
+from storage.store import Store
 
 from pipeline import frame
 from pipeline.config import JobConfig
@@ -21,11 +24,8 @@ from pipeline.ingest.read import read_block
 from pipeline.ingest.settle import settle
 from pipeline.ingest.stage_block import BlockSummary, BlockWork, KeySpec, added_counts, stage_partition, total_changed
 from pipeline.ledger import DUPLICATE, REJECTED, Ledger, merged
-from storage.commit import CommitRequest, Version
 from storage.errors import DatasetNotFoundError
 from storage.fingerprint import Fingerprint
-from storage.scan import DataFile
-from storage.store import Store
 
 #: What a person should hear while it runs.
 Note = Callable[[str], None]
@@ -84,7 +84,9 @@ class Ingested:
     schema: pa.Schema
 
 
-def ingest(job: JobConfig, store: Store, run: str, execute: Execute, *, note: Note, allow_code: bool = False) -> Ingested:
+def ingest(
+    job: JobConfig, store: Store, run: str, execute: Execute, *, note: Note, allow_code: bool = False
+) -> Ingested:
     """The version that the job's input makes, committed; nothing is committed where anything goes wrong.
 
     Parameters
@@ -175,9 +177,7 @@ def _passes(job: JobConfig) -> list[KeySpec]:
     return passes
 
 
-def clean_blocks(
-    job: JobConfig, plan: SourcePlan, steps: Steps, staging: Path, execute: Execute
-) -> list[BlockSummary]:
+def clean_blocks(job: JobConfig, plan: SourcePlan, steps: Steps, staging: Path, execute: Execute) -> list[BlockSummary]:
     """The summaries of all blocks, read, cleaned, checked and staged as partitions of one Dask DataFrame."""
     if not plan.blocks:
         return []

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -211,7 +210,9 @@ def fates_of(dead: pa.Table) -> pa.Table:
         nothing,
         records_of(dead),
     ]
-    return pa.table([column.cast(field.type) for column, field in zip(columns, FATES_SCHEMA, strict=True)], FATES_SCHEMA)
+    return pa.table(
+        [column.cast(field.type) for column, field in zip(columns, FATES_SCHEMA, strict=True)], FATES_SCHEMA
+    )
 
 
 def repeats_of(rows: pa.Table, fate: str, reason: str, sources: pa.Array, positions: npt.NDArray[np.int64]) -> pa.Table:
@@ -226,7 +227,9 @@ def repeats_of(rows: pa.Table, fate: str, reason: str, sources: pa.Array, positi
         pa.array(positions),
         records_of(rows),
     ]
-    return pa.table([column.cast(field.type) for column, field in zip(columns, FATES_SCHEMA, strict=True)], FATES_SCHEMA)
+    return pa.table(
+        [column.cast(field.type) for column, field in zip(columns, FATES_SCHEMA, strict=True)], FATES_SCHEMA
+    )
 
 
 def records_of(rows: pa.Table) -> pa.Array:
@@ -257,4 +260,3 @@ def added_counts(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
         for key, value in count.items():
             total[key] = total.get(key, 0) + value
     return dict(sorted(total.items()))
-
