@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import numpy as np
@@ -24,6 +24,9 @@ RECORD = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("position", "<i8"), ("row", "<
 _MAGIC = b"TMKEYS01"
 _INDEX_BITS = 12
 _INDEX_ENTRIES = (1 << _INDEX_BITS) + 1
+# A file is: the magic word, the length of the names, the index, the names (JSON), the records.
+_INDEX_START = 16
+_NAMES_START = _INDEX_START + 8 * _INDEX_ENTRIES
 #: What a row of a bucket takes in memory while duplicates are found: the record twice over and its hash table.
 _ROW_BYTES = 2 * RECORD.itemsize + 32
 MAX_BUCKETS = 1 << _INDEX_BITS
@@ -43,13 +46,6 @@ class KeyFile:
 
     path: str
     rows: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Header:
-    index: npt.NDArray[np.int64]
-    sources: tuple[str, ...]
-    start: int
 
 
 def write_keys(
@@ -114,28 +110,35 @@ def write_records(records: npt.NDArray[Any], path: Path, sources: tuple[str, ...
     aside.replace(path)
 
 
-def _read_header(path: str) -> _Header:
-    with Path(path).open("rb") as file:
-        fixed = file.read(16 + 8 * _INDEX_ENTRIES)
-        if fixed[:8] != _MAGIC:
-            raise OSError(f"{path}: not a file of keys; the scratch folder was changed while the job ran")
-        length = int.from_bytes(fixed[8:16], "little")
-        sources = tuple(json.loads(file.read(length)))
-    return _Header(index=np.frombuffer(fixed, "<i8", offset=16), sources=sources, start=len(fixed) + length)
+def _names_length(file: BinaryIO) -> int:
+    """Bytes of the source names, once the file is known to be a file of keys."""
+    fixed = file.read(_INDEX_START)
+    if fixed[:8] != _MAGIC or len(fixed) < _INDEX_START:
+        raise OSError(f"{file.name}: not a file of keys; the scratch folder was changed while the job ran")
+    return int.from_bytes(fixed[8:16], "little")
+
+
+def _read_entry(file: BinaryIO, entry: int) -> int:
+    file.seek(_INDEX_START + 8 * entry)
+    return int.from_bytes(file.read(8), "little")
 
 
 def read_sources(path: str) -> tuple[str, ...]:
     """The source names that the `source` codes of the file's records stand for."""
-    return _read_header(path).sources
+    with Path(path).open("rb") as file:
+        length = _names_length(file)
+        file.seek(_NAMES_START)
+        return tuple(json.loads(file.read(length)))
 
 
 def read_bucket(path: str, bucket: int, buckets: int, record: np.dtype[Any] = RECORD) -> npt.NDArray[Any]:
     """The records of one file in one bucket, sorted by ``hi``, then row."""
-    header = _read_header(path)
-    step = MAX_BUCKETS // buckets
-    first, last = int(header.index[bucket * step]), int(header.index[(bucket + 1) * step])
-    offset = header.start + first * record.itemsize
-    return np.fromfile(path, record, count=last - first, offset=offset)
+    with Path(path).open("rb") as file:
+        length = _names_length(file)
+        step = MAX_BUCKETS // buckets
+        first, last = _read_entry(file, bucket * step), _read_entry(file, (bucket + 1) * step)
+        file.seek(_NAMES_START + length + first * record.itemsize)
+        return np.frombuffer(file.read((last - first) * record.itemsize), record)
 
 
 def bucket_count(rows: int, memory_bytes: int, row_bytes: int = _ROW_BYTES) -> int:

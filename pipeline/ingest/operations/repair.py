@@ -38,7 +38,7 @@ _BLOCK = "(?i)" + _tag(_BLOCK_ELEMENTS)
 _INLINE = "(?i)" + _tag(_INLINE_ELEMENTS)
 
 #: What ftfy may do here: undo wrong decodings and terminal escapes, and nothing that another operation does.
-_REPAIR = ftfy.TextFixerConfig(
+REPAIR = ftfy.TextFixerConfig(
     unescape_html=False,
     fix_latin_ligatures=False,
     fix_character_width=False,
@@ -92,7 +92,7 @@ class FixText(TextOperation):
         return on_rows(
             texts,
             pc.match_substring_regex(texts, _suspicious()),
-            lambda some: each_text(some, lambda text: ftfy.fix_text(text, _REPAIR)),
+            lambda some: each_text(some, lambda text: ftfy.fix_text(text, REPAIR)),
         )
 
 
