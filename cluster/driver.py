@@ -108,15 +108,13 @@ def _work(job: JobConfig, store: Store, run: str, listener: ProgressListener, *,
         seconds = {**execute.seconds, "ingest": time.perf_counter() - began}
         result = _of_ingest(job, store, run, ingested)
         if job.train is not None:
-            fitted = _fit(job, store, run, ingested, execute, listener)
+            fitted = _fit(job, store, run, ingested, execute)
             result = _with_model(result, fitted, store.model_path(run))
             seconds |= fitted.seconds
     return replace(result, seconds=seconds)
 
 
-def _fit(
-    job: JobConfig, store: Store, run: str, ingested: Ingested, execute: ClientExecute, listener: ProgressListener
-) -> FitResult:
+def _fit(job: JobConfig, store: Store, run: str, ingested: Ingested, execute: ClientExecute) -> FitResult:
     version = ingested.version
     lineage = {
         "dataset": version.dataset,
