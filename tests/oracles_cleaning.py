@@ -76,3 +76,38 @@ def murmur128(data: bytes, h1: int, h2: int) -> tuple[int, int]:
     h1, h2 = mix(h1), mix(h2)
     h1 = (h1 + h2) & wide
     return h1, (h2 + h1) & wide
+
+
+def shingles(text: str, words: int = 3, characters: int = 4) -> set[tuple[str, ...]]:
+    """The shingle set of a text of ASCII letters, digits, blanks, Han characters and simple punctuation."""
+    text = text.lower()
+    han = sum("\u4e00" <= c <= "\u9fff" for c in text)
+    letters = sum(c.isascii() and c.isalnum() for c in text)
+    if han and han >= letters:
+        tokens, size = [c for c in text if c.isalnum()], characters
+    else:
+        tokens, size = re.findall("[a-z0-9]+|[\u4e00-\u9fff]", text), words
+    size = min(size, len(tokens))
+    return {tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1)} if tokens else set()
+
+
+def jaccard(left: set[Any], right: set[Any]) -> float:
+    """Shared members by all members."""
+    return len(left & right) / len(left | right)
+
+
+def components(edges: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """Each node that is not the smallest of its component, with the smallest."""
+    near: dict[int, set[int]] = {}
+    for a, b in edges:
+        near.setdefault(a, set()).add(b)
+        near.setdefault(b, set()).add(a)
+    smallest: dict[int, int] = {}
+    for start in sorted(near):
+        waiting = [start] if start not in smallest else []
+        while waiting:
+            node = waiting.pop()
+            if node not in smallest:
+                smallest[node] = start
+                waiting += near[node]
+    return {node: root for node, root in smallest.items() if node != root}

@@ -15,6 +15,7 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import frame
 from pipeline.ingest.dedupe.keys import exact_keys
@@ -68,12 +69,11 @@ def write_keys(
     if len(rows) < table.num_rows:
         table = table.take(pa.array(rows))
     keys = exact_keys(table, columns, normalize)
-    source = table[frame.SOURCE].combine_chunks().cast(frame.SOURCE_TYPE)
+    names = source_names(table)
     records = np.empty(len(rows), RECORD)
     records["hi"], records["lo"] = keys[:, 0], keys[:, 1]
     records["position"], records["row"] = np.asarray(table[frame.POSITION]), rows
-    records["source"] = _codes(source)
-    names = _dictionary(source)
+    records["source"] = np.asarray(pc.index_in(table[frame.SOURCE].cast(pa.string()), pa.array(names, pa.string())))
     write_records(records, path, names)
     return KeyFile(path=str(path), rows=len(records))
 
@@ -86,13 +86,9 @@ def _taking_part(table: pa.Table, columns: Sequence[str], skip_null: bool) -> np
     return taking
 
 
-def _codes(source: Any) -> npt.NDArray[np.uint32]:
-    array = source.combine_chunks() if isinstance(source, pa.ChunkedArray) else source
-    return np.asarray(array.indices).astype(np.uint32)
-
-
-def _dictionary(source: Any) -> tuple[str, ...]:
-    return tuple(source.dictionary.to_pylist())
+def source_names(table: pa.Table) -> tuple[str, ...]:
+    """The names of the sources that the table's rows come from, each once."""
+    return tuple(pc.unique(table[frame.SOURCE].cast(pa.string())).to_pylist())
 
 
 def write_records(records: npt.NDArray[Any], path: Path, sources: tuple[str, ...] = ()) -> None:
