@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import dask
 import psutil
 from distributed import Client, LocalCluster
 from distributed.deploy.subprocess import SubprocessCluster
@@ -40,17 +39,20 @@ def open_local(config: ClusterConfig, scratch: Path) -> Iterator[Client]:
     scratch
         Where workers may spill to disk.
     """
-    options = {"n_workers": worker_count(config), "threads_per_worker": config.threads, "host": _LOOPBACK}
-    worker_options = {"memory_limit": worker_memory_bytes(config), "local_directory": str(scratch)}
-    preloads = {
-        "distributed.scheduler.preload": _WATCH,
-        "distributed.nanny.preload": _WATCH,
-        "distributed.worker.preload": _WATCH,
-    }
-    if not config.processes:
-        cluster = LocalCluster(processes=False, dashboard_address=None, **options, **worker_options)
+    size = {"n_workers": worker_count(config), "threads_per_worker": config.threads, "dashboard_address": None}
+    # Without a dashboard the scheduler still serves HTTP, on all interfaces unless told otherwise.
+    quiet = {"dashboard": False, "dashboard_address": f"{_LOOPBACK}:0"}
+    limits = {"memory_limit": worker_memory_bytes(config), "local_directory": str(scratch)}
+    if config.processes:
+        cluster = SubprocessCluster(
+            **size,
+            host=_LOOPBACK,
+            scheduler_kwargs={**quiet, "preload": _WATCH},
+            worker_kwargs={**limits, "preload": _WATCH, "preload_nanny": _WATCH},
+        )
     else:
-        with dask.config.set(preloads):
-            cluster = SubprocessCluster(dashboard_address=None, worker_kwargs=worker_options, **options)
+        cluster = LocalCluster(
+            **size, **limits, processes=False, scheduler_kwargs=quiet, worker_dashboard_address=f"{_LOOPBACK}:0"
+        )
     with cluster, Client(cluster, set_as_default=True) as client:
         yield client

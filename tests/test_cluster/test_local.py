@@ -1,0 +1,154 @@
+"""The local cluster and running tasks on it: real processes, real deaths, a deadline on every wait."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from dask import delayed
+
+from cluster.errors import ProfileError, StalledError, WorkerLostError
+from cluster.execute import ClientExecute
+from cluster.memory import PeakMemory
+from cluster.progress import Silence
+from cluster.providers.open import open_cluster
+from pipeline.config import ClusterConfig
+
+pytestmark = pytest.mark.xdist_group("cluster")
+
+
+class Recorder(Silence):
+    def __init__(self):
+        self.events = []
+
+    def stage_started(self, stage, tasks, total_bytes):
+        self.events.append(("started", stage, tasks, total_bytes))
+
+    def task_done(self, stage, done, tasks, done_bytes, done_rows):
+        self.events.append(("done", done, tasks, done_bytes))
+
+    def stage_finished(self, stage, seconds):
+        self.events.append(("finished", stage))
+
+
+@pytest.fixture(params=[True, False], ids=["processes", "threads"])
+def client(request, tmp_path):
+    with open_cluster(ClusterConfig(workers=2, processes=request.param), tmp_path) as client:
+        yield client
+
+
+def double(number):
+    return 2 * number
+
+
+def fail(number):
+    raise ValueError(f"number {number}")
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def linger(seconds):
+    time.sleep(seconds)
+
+
+def test_results_come_in_the_order_of_the_tasks_with_progress_told(client):
+    recorder = Recorder()
+    execute = ClientExecute(client, recorder, 60, 0)
+    results = execute("double", [delayed(double)(n) for n in range(20)], sizes=[10] * 20)
+    assert results == [2 * n for n in range(20)]
+    assert recorder.events[0] == ("started", "double", 20, 200)
+    assert recorder.events[1:-1] == [("done", n, 20, 10 * n) for n in range(1, 21)]
+    assert recorder.events[-1] == ("finished", "double")
+    assert execute.seconds["double"] > 0
+
+
+def test_a_task_s_own_error_arrives_as_it_was_raised(client):
+    with pytest.raises(ValueError, match="number 3"):
+        ClientExecute(client, Silence(), 60, 0)("fail", [delayed(fail)(3)])
+
+
+def test_no_task_finishing_in_time_is_an_error_not_a_wait_for_ever(client):
+    with pytest.raises(StalledError, match="none of 1 pending"):
+        ClientExecute(client, Silence(), 0.3, 0)("linger", [delayed(linger)(3)])
+
+
+def test_a_worker_that_keeps_dying_is_one_clear_error(tmp_path):
+    with open_cluster(ClusterConfig(workers=1, memory="1GB"), tmp_path) as client:
+        execute = ClientExecute(client, Silence(), 120, 1_000_000_000)
+        with pytest.raises(WorkerLostError, match=r"stage clean: workers \(1.0 GB of memory each\)"):
+            execute("clean", [delayed(die)()])
+        assert execute("double", [delayed(double)(4)]) == [8]
+
+
+@pytest.mark.parametrize("processes", [True, False], ids=["processes", "threads"])
+def test_nothing_listens_beyond_loopback_and_nothing_is_left_behind(tmp_path, processes):
+    with open_cluster(ClusterConfig(workers=2, processes=processes), tmp_path) as client:
+        children = psutil.Process().children(recursive=True)
+        addresses = {
+            connection.laddr.ip
+            for process in [psutil.Process(), *children]
+            for connection in process.net_connections(kind="tcp")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        client.submit(double, 1).result(timeout=30)
+    assert addresses == {"127.0.0.1"}
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+
+
+def test_an_unknown_profile_is_refused(tmp_path):
+    with pytest.raises(ProfileError, match="known: local"):
+        open_cluster(ClusterConfig(profile="moon"), tmp_path)
+
+
+def test_processes_end_when_their_driver_is_killed(tmp_path: Path):
+    script = tmp_path / "driver.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import time
+            from pathlib import Path
+            from cluster.providers.open import open_cluster
+            from pipeline.config import ClusterConfig
+            with open_cluster(ClusterConfig(workers=2), Path({str(tmp_path)!r})) as client:
+                client.wait_for_workers(2, timeout=60)
+                print("up", flush=True)
+                time.sleep(120)
+            """
+        )
+    )
+    driver = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        assert driver.stdout.readline() == b"up\n"
+        children = psutil.Process(driver.pid).children(recursive=True)
+        assert len(children) >= 5  # a scheduler, two nannies, two workers
+        driver.kill()
+        driver.wait(timeout=20)
+        _, alive = psutil.wait_procs(children, timeout=30)
+        assert not alive
+    finally:
+        driver.stdout.close()
+        if driver.poll() is None:
+            os.killpg(driver.pid, signal.SIGKILL)
+
+
+def test_peak_memory_sees_a_child(tmp_path):
+    with PeakMemory(0.02) as memory:
+        subprocess.run([sys.executable, "-c", "import time; x = b'x' * 300_000_000; time.sleep(0.6)"], check=True)
+    assert memory.peak_bytes > 300_000_000
+
+
+@pytest.mark.parametrize(
+    "error", [WorkerLostError("clean", 5, "x"), StalledError("clean", 1.5, 3), ProfileError("p", "q")]
+)
+def test_errors_survive_pickling(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (type(error), str(error))
