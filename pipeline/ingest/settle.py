@@ -11,7 +11,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dask import delayed
-from storage.scan import DataFile, read_span
 
 from pipeline import frame
 from pipeline.execute import Execute
@@ -28,6 +27,7 @@ from pipeline.ingest.stage_block import (
 from pipeline.ledger import DUPLICATE, Ledger
 from storage.fingerprint import fingerprint_of
 from storage.parquet import write_part
+from storage.scan import DataFile, read_span
 
 #: Memory that finding the repeats of one bucket may take.
 BUCKET_BYTES = 256_000_000

@@ -17,21 +17,9 @@ from pipeline.ingest.checks import CheckCount, CheckRule, check
 from pipeline.ingest.dedupe.key_files import KeyFile, write_keys
 from pipeline.ingest.operations import Operation, clean
 from pipeline.ledger import Ledger
+from storage.fates import FATE_SCHEMA
 from storage.fingerprint import Fingerprint, fingerprint_of
 from storage.parquet import StagedPart, write_part
-
-#: Columns of a file of fates.
-FATES_SCHEMA = pa.schema(
-    [
-        ("source", pa.string()),
-        ("position", pa.int64()),
-        ("fate", pa.string()),
-        ("reason", pa.string()),
-        ("survivor_source", pa.string()),
-        ("survivor_position", pa.int64()),
-        ("record", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +187,7 @@ def _dead_counts(dead: pa.Table) -> dict[str, dict[str, int]]:
 
 
 def fates_of(dead: pa.Table) -> pa.Table:
-    """The fates of rows that were rejected or filtered, with `FATES_SCHEMA`."""
+    """The fates of rows that were rejected or filtered, with `FATE_SCHEMA`."""
     nothing = pa.nulls(dead.num_rows)
     columns = [
         dead[frame.SOURCE],
@@ -210,9 +198,7 @@ def fates_of(dead: pa.Table) -> pa.Table:
         nothing,
         records_of(dead),
     ]
-    return pa.table(
-        [column.cast(field.type) for column, field in zip(columns, FATES_SCHEMA, strict=True)], FATES_SCHEMA
-    )
+    return pa.table([column.cast(field.type) for column, field in zip(columns, FATE_SCHEMA, strict=True)], FATE_SCHEMA)
 
 
 def repeats_of(rows: pa.Table, fate: str, reason: str, sources: pa.Array, positions: npt.NDArray[np.int64]) -> pa.Table:
@@ -227,9 +213,7 @@ def repeats_of(rows: pa.Table, fate: str, reason: str, sources: pa.Array, positi
         pa.array(positions),
         records_of(rows),
     ]
-    return pa.table(
-        [column.cast(field.type) for column, field in zip(columns, FATES_SCHEMA, strict=True)], FATES_SCHEMA
-    )
+    return pa.table([column.cast(field.type) for column, field in zip(columns, FATE_SCHEMA, strict=True)], FATE_SCHEMA)
 
 
 def records_of(rows: pa.Table) -> pa.Array:

@@ -1,0 +1,157 @@
+"""Blocks staged and settled: every row has one fate, and repeats are those that a plain scan finds."""
+
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline import frame
+from pipeline.errors import LedgerError
+from pipeline.execute import run_here
+from pipeline.ingest.operations import EmptyText
+from pipeline.ingest.operations.operation import Operation, Outcome
+from pipeline.ingest.settle import settle
+from pipeline.ingest.stage_block import BlockWork, KeySpec, stage_block
+from pipeline.ledger import merged
+
+CONTENT = pa.schema([("text", pa.string()), ("label", pa.string())])
+EXACT = KeySpec(columns=("text",), fate="duplicate", reason="exact")
+UNIQUE = KeySpec(columns=("label",), skip_null=True, fate="rejected", reason="label_unique")
+
+
+def framed(rows, source="a.csv", start=0):
+    count = len(rows)
+    columns = [
+        pa.array([text for text, _ in rows], pa.string()),
+        pa.array([label for _, label in rows], pa.string()),
+        pa.array([source] * count, pa.string()).cast(frame.SOURCE_TYPE),
+        pa.array(range(start, start + count), pa.int64()),
+        *(pa.nulls(count, pa.string()) for _ in range(3)),
+    ]
+    return pa.table(columns, schema=frame.frame_schema(CONTENT))
+
+
+def staged(blocks, folder, passes, operations=(EmptyText(op="empty_text"),)):
+    folder.mkdir(parents=True, exist_ok=True)
+    work = BlockWork(
+        schema=CONTENT,
+        operations=operations,
+        checks=(),
+        folder=str(folder),
+        label="label",
+        keys=passes[0] if passes else None,
+    )
+    start = 0
+    summaries = []
+    for number, rows in enumerate(blocks):
+        summaries.append(stage_block(framed(rows, start=start), number, work))
+        start += len(rows)
+    return settle(summaries, passes, (), folder, "label", run_here)
+
+
+def kept_rows(summaries):
+    tables = [pq.read_table(summary.part.path) for summary in summaries if summary.part]
+    return [row for table in tables for row in zip(*table.to_pydict().values(), strict=True)]
+
+
+def fate_rows(summaries):
+    tables = [pq.read_table(part.path) for summary in summaries for part in summary.fates]
+    return sorted(
+        (
+            (row["position"], row["fate"], row["reason"], row["survivor_position"])
+            for t in tables
+            for row in t.to_pylist()
+        ),
+        key=lambda row: row[0],
+    )
+
+
+def oracle(rows, passes):
+    """Fate of each row by position: a plain scan, pass by pass."""
+    fates = {at: ("filtered", "empty_text", None) for at, (text, _) in enumerate(rows) if not (text or "").strip()}
+    for spec in passes:
+        first = {}
+        for at, row in enumerate(rows):
+            key = row[0] if spec.columns == ("text",) else row[1]
+            if at in fates or (spec.skip_null and key is None):
+                continue
+            if key in first:
+                fates[at] = (spec.fate, spec.reason, first[key])
+            else:
+                first[key] = at
+    return fates
+
+
+texts = st.sampled_from(["a", "b", "c", "", " ", None])
+labels = st.sampled_from(["x", "y", "z", None])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(
+    blocks=st.lists(st.lists(st.tuples(texts, labels), max_size=6), max_size=5),
+    passes=st.sampled_from([(), (EXACT,), (UNIQUE,), (UNIQUE, EXACT)]),
+)
+def test_fates_are_those_of_a_plain_scan(tmp_path_factory, blocks, passes):
+    summaries = staged(blocks, tmp_path_factory.mktemp("stage"), passes)
+    rows = [row for block in blocks for row in block]
+    expected = oracle(rows, passes)
+    assert fate_rows(summaries) == [(at, *fate) for at, fate in sorted(expected.items())]
+    assert [(position, text) for text, _, _, position in kept_rows(summaries)] == [
+        (at, text) for at, (text, _) in enumerate(rows) if at not in expected
+    ]
+    ledger = merged(summary.ledger for summary in summaries)
+    ledger.require_balance()
+    assert ledger.read == len(rows)
+    counted = {}
+    for summary in summaries:
+        for label, count in summary.labels.items():
+            counted[label] = counted.get(label, 0) + count
+    kept = [label for at, (_, label) in enumerate(rows) if at not in expected and label is not None]
+    assert counted == {label: kept.count(label) for label in sorted(set(kept))}
+
+
+@given(rows=st.lists(st.tuples(texts, labels), max_size=12), cuts=st.lists(st.integers(0, 12), max_size=3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
+def test_the_fingerprint_does_not_depend_on_blocks(tmp_path_factory, rows, cuts):
+    edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
+    blocks = [rows[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+
+    def lanes(pieces):
+        summaries = staged(pieces, tmp_path_factory.mktemp("stage"), (EXACT,))
+        total = [0, 0, 0, 0]
+        for summary in summaries:
+            total = [(a + b) % 2**64 for a, b in zip(total, summary.fingerprint.lanes, strict=True)]
+        return total
+
+    assert lanes(blocks) == lanes([rows])
+
+
+def test_the_record_of_a_row_that_was_not_kept_can_be_read_again(tmp_path):
+    [summary] = staged([[("a", "x"), (" ", "x"), ("a", "y")]], tmp_path, (EXACT,))
+    records = [record for part in summary.fates for record in pq.read_table(part.path)["record"].to_pylist()]
+    assert records == ['{"text":" ","label":"x"}', '{"text":"a","label":"y"}']
+
+
+class Loses(Operation):
+    """An operation that breaks the rules: it drops a row."""
+
+    op: str = "loses"
+
+    def apply(self, table):
+        return Outcome(table=table.slice(1), changed=0)
+
+
+def test_an_operation_that_drops_rows_is_caught(tmp_path):
+    with pytest.raises(LedgerError, match="2 rows went into the operations and 1 came out"):
+        staged([[("a", "x"), ("b", "y")]], tmp_path, (), operations=(Loses(),))
+
+
+def test_a_summary_travels(tmp_path):
+    [summary] = staged([[("a", "x"), ("a", "x")]], tmp_path, (EXACT,))
+    assert pickle.loads(pickle.dumps(summary)) == summary
+    assert summary.ledger.to_dict()["duplicates"] == {"exact": 1, "near": 0}
+    assert np.array_equal(pq.read_table(summary.part.path)["_position"].to_numpy(), [0])
