@@ -6,7 +6,8 @@
     <store>/<dataset>/_delta_log/                       the Delta log
     <store>/<dataset>/<number>-<part>-<run>-<sha>.parquet
     <store>/<dataset>/_fates/<same form>.parquet        what became of the rows that were not kept
-    <store>/<dataset>/_textmill/                        lock, list of vacuumed versions
+    <store>/<dataset>/_textmill/vacuumed.json           versions whose files were given up
+    <store>/_locks/<dataset>.lock                       whose turn it is to write
     <store>/_system/<table>/                            Delta tables of runs, models and tags
     <store>/_models/<model>/                            one folder a model
     <store>/_staging/<run>/, _cache/                    work in progress; what may be thrown away
@@ -30,6 +31,7 @@ OWN = "_textmill"
 SYSTEM = "_system"
 MODELS = "_models"
 STAGING = "_staging"
+LOCKS = "_locks"
 CACHE = "_cache"
 VIEWS = "store.duckdb"
 
@@ -76,6 +78,11 @@ def run_digest(run: str) -> str:
     return hashlib.sha256(run.encode()).hexdigest()[:8]
 
 
+def is_dataset_name(name: str) -> bool:
+    """Whether it can be a dataset's name."""
+    return _NAME.fullmatch(name) is not None
+
+
 def require_dataset_name(name: str) -> str:
     """The name itself where it can be a dataset's.
 
@@ -84,7 +91,7 @@ def require_dataset_name(name: str) -> str:
     DatasetNameError
         If it is not a letter followed by letters, digits, ``_`` and ``-``, at most 100.
     """
-    if _NAME.fullmatch(name) is None:
+    if not is_dataset_name(name):
         raise DatasetNameError(
             repr(name),
             "not a dataset name",
@@ -133,8 +140,8 @@ class DatasetLayout:
 
     @property
     def lock(self) -> Path:
-        """The lock that writers take in turn."""
-        return self.folder / OWN / "lock"
+        """The lock that writers take in turn; beside the dataset, so that taking it makes no dataset."""
+        return self.folder.parent / LOCKS / f"{self.name}.lock"
 
     @property
     def vacuumed(self) -> Path:

@@ -54,7 +54,7 @@ def _take(handle: int, path: Path, deadline_s: float) -> None:
         except BlockingIOError as error:
             if time.monotonic() > end:
                 raise StoreBusyError(
-                    str(path.parent.parent),
+                    path.stem,
                     f"another process has been writing here for over {deadline_s:g} s",
                     "Wait for it to end and run again; the lock goes when its process ends.",
                 ) from error

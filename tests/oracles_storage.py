@@ -4,6 +4,11 @@ import hashlib
 import struct
 from collections import Counter
 
+from storage.fingerprint import Fingerprint, fingerprint_of
+from storage.parquet import write_part
+from storage.scan import iter_rows
+from storage.versions import CommitRequest
+
 _MASK = (1 << 64) - 1
 
 
@@ -49,3 +54,27 @@ def multiset_of(table):
 
 def sha256_of_file(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def stage(store, run, tables, *, dataset="reviews", mode="replace", fates=(), **more):
+    """A request to commit `tables`, one part each, staged as a run does it."""
+    folder = store.staging(run)
+    content = [name for name in tables[0].column_names if not name.startswith("_")]
+    mark = Fingerprint.empty()
+    for table in tables:
+        mark = mark.merge(fingerprint_of(table, content))
+    return CommitRequest(
+        dataset=dataset,
+        mode=mode,
+        parts=tuple(write_part(table, folder / f"part-{n}.parquet") for n, table in enumerate(tables)),
+        schema=tables[0].schema,
+        fingerprint=mark,
+        run=run,
+        fates=tuple(write_part(table, folder / f"fates-{n}.parquet") for n, table in enumerate(fates)),
+        **more,
+    )
+
+
+def rows_of(store, dataset="reviews", at=None):
+    """All rows of a version as dicts, in order."""
+    return [row for batch in iter_rows(store.snapshot(dataset, at)) for row in batch.to_pylist()]

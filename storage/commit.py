@@ -1,0 +1,293 @@
+"""From staged files to a version: everything is checked first, then files are moved, then one log entry tells of them.
+
+Before the entry is there, nobody sees the files; once it is, the version is whole. Whoever dies in between leaves
+files that no version names: the same run finds them again, anyone else's vacuum removes them.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from storage.errors import CommitConflictError, DatasetNameError, SchemaMismatchError, StagedPartError
+from storage.fates import check_fates
+from storage.fingerprint import Fingerprint
+from storage.history import Head, newest_head, require_files
+from storage.layout import DatasetLayout, run_digest
+from storage.locks import locked
+from storage.moves import Moves, part_name
+from storage.parquet import StagedPart
+from storage.scan import measured
+from storage.schema import content_schema, stored_schema, union_schema
+from storage.table import (
+    add_action,
+    commit_files,
+    has_table,
+    landed,
+    open_table,
+    prepare_columns,
+    restore_files,
+    table_schema,
+)
+from storage.versions import APPEND, REPLACE, ROLLBACK, CommitRequest, Version
+
+__all__ = ["CommitRequest", "Plan", "Version", "commit", "plan_commit", "rollback"]
+
+_ROUNDS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one round of a commit is going to write.
+
+    Attributes
+    ----------
+    number
+        The log entry it is for.
+    schema
+        The columns of the version.
+    facts
+        What the entry says about the version.
+    """
+
+    number: int
+    schema: pa.Schema
+    facts: dict[str, Any]
+
+
+def plan_commit(request: CommitRequest, base: Head | None, earlier: pa.Schema | None, number: int) -> Plan:
+    """What to write so that `request` becomes version `number` on top of `base`.
+
+    Parameters
+    ----------
+    base
+        The newest version, or None for a new dataset. Its fingerprint is known.
+    earlier
+        The columns of `base`.
+
+    Raises
+    ------
+    SchemaMismatchError
+        If the new rows do not fit the columns they are appended to.
+    """
+    schema, mark, uniform = stored_schema(request.schema), request.fingerprint, True
+    rows, size, files = _sums(request.parts)
+    if request.mode == APPEND and base is not None and earlier is not None:
+        joined = union_schema(request.dataset, earlier, schema)
+        uniform = base.uniform and set(joined.names) == set(schema.names) == set(base.columns)
+        schema, mark = joined, mark.merge(base.fingerprint or Fingerprint.empty())
+        rows, size, files = rows + base.version.rows, size + base.version.bytes, files + base.version.files
+    run = run_digest(request.run)
+    facts = {
+        "format": 1,
+        "run": request.run,
+        "mode": request.mode,
+        "message": request.message,
+        "author": request.author,
+        "ledger": dict(request.ledger),
+        "rows": rows,
+        "bytes": size,
+        "files": files,
+        "fingerprint": mark.to_dict(),
+        "digest": mark.digest(content_schema(schema)),
+        "columns": schema.names,
+        "uniform": uniform,
+        "origin": None,
+        "fates": [
+            {"name": str(part_name(part, number, index, run)), "rows": part.rows, "bytes": part.bytes}
+            for index, part in enumerate(request.fates)
+        ],
+    }
+    return Plan(number=number, schema=schema, facts=facts)
+
+
+def _sums(parts: Sequence[StagedPart]) -> tuple[int, int, int]:
+    return sum(part.rows for part in parts), sum(part.bytes for part in parts), len(parts)
+
+
+def _check_columns(request: CommitRequest, footers: Sequence[pq.FileMetaData]) -> None:
+    wanted = {field.name: field.type for field in stored_schema(request.schema)}
+    for part, metadata in zip(request.parts, footers, strict=True):
+        found = {field.name: field.type for field in metadata.schema.to_arrow_schema()}
+        if found != wanted:
+            raise StagedPartError(
+                part.path,
+                f"its columns are {_told(found)}, the commit says {_told(wanted)}",
+                "Stage files of one schema; nothing was committed.",
+            )
+
+
+def _told(columns: dict[str, pa.DataType]) -> str:
+    return ", ".join(f"{name}: {kind}" for name, kind in columns.items())
+
+
+def _check_request(request: CommitRequest, layout: DatasetLayout) -> None:
+    if request.mode not in (REPLACE, APPEND):
+        raise StagedPartError(repr(request.mode), "not a mode of commit", 'Use "replace" or "append".')
+    if len(request.schema) == 0:
+        raise SchemaMismatchError(f"dataset {layout.name}", "no columns", "Commit at least one column.")
+    rows = sum(part.rows for part in request.parts)
+    if request.fingerprint.rows != rows:
+        raise StagedPartError(
+            f"dataset {layout.name}",
+            f"the fingerprint counts {request.fingerprint.rows} rows, the parts {rows}",
+            "Compute the fingerprint over exactly the rows of the parts.",
+        )
+    if not has_table(layout):
+        for other in layout.folder.parent.iterdir():
+            if other.name != layout.name and other.name.casefold() == layout.name.casefold():
+                raise DatasetNameError(
+                    repr(layout.name), f"differs from {other.name!r} in case alone", "Choose another name."
+                )
+
+
+def commit(layout: DatasetLayout, request: CommitRequest) -> int:
+    """The number of the version that `request` became, now or when its run was first committed.
+
+    Raises
+    ------
+    StagedPartError, SchemaMismatchError, DatasetNameError
+        If the request is not sound; nothing was touched.
+    DiskFullError, StoreNotWritableError, StoreBusyError, CommitConflictError
+        If it cannot be committed; the staged files are where they were.
+    """
+    with locked(layout.lock):
+        if (number := landed_now(layout, request.run)) is not None:
+            return number
+        _check_request(request, layout)
+        request = replace(request, parts=tuple(part for part in request.parts if part.rows))
+        moves = Moves(layout.folder, request.parts, request.run)
+        footers = moves.check()
+        _check_columns(request, footers)
+        fates = Moves(layout.fates, request.fates, request.run)
+        check_fates(request.fates, fates.check())
+        try:
+            return take_rounds(layout, request.run, lambda: _round(layout, request, moves, fates, footers))
+        except BaseException:
+            moves.take_back()
+            fates.take_back()
+            raise
+
+
+def landed_now(layout: DatasetLayout, run: str) -> int | None:
+    """The number of the version that this run has committed, or None."""
+    return landed(open_table(layout), run) if has_table(layout) else None
+
+
+def take_rounds(layout: DatasetLayout, run: str, play: Callable[[], int | None]) -> int:
+    """The number that `play` committed, played again while others win; None from it means: once more.
+
+    Raises
+    ------
+    CommitConflictError
+        If others win every round.
+    """
+    lost: Exception | None = None
+    for _ in range(_ROUNDS):
+        try:
+            number = play()
+        except Exception as error:
+            # The entry may have landed though its writer heard of an error.
+            number = landed_now(layout, run)
+            if number is None and not _was_conflict(error):
+                raise
+            lost = error
+        if number is not None:
+            return number
+    raise CommitConflictError(
+        f"dataset {layout.name}", f"other writers won {_ROUNDS} rounds ({lost})", "Run the job again."
+    )
+
+
+def _was_conflict(error: Exception) -> bool:
+    return isinstance(error, CommitFailedError) or (isinstance(error, DeltaError) and "already exists" in str(error))
+
+
+def _round(
+    layout: DatasetLayout,
+    request: CommitRequest,
+    moves: Moves,
+    fates: Moves,
+    footers: Sequence[pq.FileMetaData],
+) -> int | None:
+    table = open_table(layout) if has_table(layout) else None
+    plan = _planned(layout, request, table)
+    if table is not None and prepare_columns(table, plan.schema, append=request.mode == APPEND):
+        return None
+    moves.move(plan.number)
+    fates.move(plan.number)
+    adds = [
+        add_action(path, metadata, part.bytes)
+        for path, metadata, part in zip(moves.paths, footers, request.parts, strict=True)
+    ]
+    commit_files(
+        layout,
+        table,
+        adds,
+        plan.schema,
+        replace=request.mode == REPLACE,
+        facts=plan.facts,
+        run=request.run,
+        number=plan.number,
+    )
+    return plan.number
+
+
+def _planned(layout: DatasetLayout, request: CommitRequest, table: DeltaTable | None) -> Plan:
+    if table is None:
+        return plan_commit(request, None, None, 0)
+    base = newest_head(layout)
+    if request.mode == APPEND and base.fingerprint is None:
+        base = measured(layout, base)
+    return plan_commit(request, base, table_schema(table), table.version() + 1)
+
+
+def rollback(layout: DatasetLayout, target: Head, *, message: str, author: str) -> int:
+    """The number of a new version with the files and columns of `target`; nothing is copied.
+
+    Raises
+    ------
+    VersionVacuumedError
+        If the target has lost its files.
+    DiskFullError, StoreNotWritableError, StoreBusyError, CommitConflictError
+        If it cannot be committed.
+    """
+    run = f"rollback-{secrets.token_hex(8)}"
+    with locked(layout.lock):
+        require_files(layout, target.version)
+        facts = rollback_facts(target, run, message, author)
+
+        def play() -> int:
+            table = open_table(layout)
+            number = table.version() + 1
+            restore_files(layout, table, target.version.number, facts=facts, run=run, number=number)
+            return number
+
+        return take_rounds(layout, run, play)
+
+
+def rollback_facts(target: Head, run: str, message: str, author: str) -> dict[str, Any]:
+    """What the log entry of a rollback to `target` says."""
+    version = target.version
+    return {
+        "format": 1,
+        "run": run,
+        "mode": ROLLBACK,
+        "message": message,
+        "author": author,
+        "ledger": dict(version.ledger),
+        "rows": version.rows,
+        "bytes": version.bytes,
+        "files": version.files,
+        "fingerprint": None if target.fingerprint is None else target.fingerprint.to_dict(),
+        "digest": version.fingerprint,
+        "columns": list(target.columns),
+        "uniform": target.uniform,
+        "origin": version.number,
+        "fates": list(target.fates),
+    }

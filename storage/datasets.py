@@ -1,0 +1,154 @@
+"""The part of the store's facade that keeps datasets: versions, tags, reading."""
+
+import pyarrow as pa
+
+from storage import commit as committing
+from storage.fates import fates_files, read_fates
+from storage.history import Head, entries, newest_head, resolve, versions
+from storage.layout import StoreLayout, is_dataset_name
+from storage.locks import locked
+from storage.scan import snapshot_of
+from storage.table import has_table
+from storage.tags import Tags
+from storage.versions import CommitRequest, DatasetSummary, Snapshot, Version
+
+
+class Datasets:
+    """The datasets of a store.
+
+    Parameters
+    ----------
+    layout
+        The store's paths.
+    """
+
+    def __init__(self, layout: StoreLayout) -> None:
+        self.layout = layout
+        self._tags = Tags(layout)
+
+    def names(self) -> list[str]:
+        """The names of all datasets, sorted."""
+        return sorted(
+            path.name
+            for path in self.layout.root.iterdir()
+            if is_dataset_name(path.name) and has_table(self.layout.dataset(path.name))
+        )
+
+    def datasets(self) -> list[DatasetSummary]:
+        """All datasets by name, with their newest versions in short."""
+        return [self._summary(name) for name in self.names()]
+
+    def _summary(self, name: str) -> DatasetSummary:
+        layout = self.layout.dataset(name)
+        version = newest_head(layout).version
+        return DatasetSummary(
+            name=name,
+            version=version.number,
+            rows=version.rows,
+            bytes=version.bytes,
+            updated_at=version.created_at,
+            versions=sum(1 for _ in entries(layout)),
+        )
+
+    def commit(self, request: CommitRequest) -> Version:
+        """The version that the staged files of `request` became; a run that has committed already gets its version.
+
+        Raises
+        ------
+        StagedPartError, SchemaMismatchError, DatasetNameError
+            If the request is not sound; nothing was touched.
+        DiskFullError, StoreNotWritableError, StoreBusyError, CommitConflictError
+            If it cannot be committed; the staged files and the last version are as they were.
+        """
+        number = committing.commit(self.layout.dataset(request.dataset), request)
+        return self.version(request.dataset, number)
+
+    def _head(self, name: str, at: int | str | None) -> Head:
+        return resolve(self.layout.dataset(name), at, self._tags.of(name))
+
+    def versions(self, name: str) -> list[Version]:
+        """All versions of a dataset, newest first; raises `DatasetNotFoundError`."""
+        newest_head(self.layout.dataset(name))
+        return versions(self.layout.dataset(name), self._tags.of(name))
+
+    def version(self, name: str, at: int | str | None = None) -> Version:
+        """The version that `at` names: a number, a tag, or a time (the last one by then); None for the newest.
+
+        Raises
+        ------
+        DatasetNotFoundError, VersionNotFoundError
+            If there is none.
+        """
+        return self._head(name, at).version
+
+    def snapshot(self, name: str, at: int | str | None = None) -> Snapshot:
+        """What is needed to read a version: its columns and files.
+
+        Raises
+        ------
+        DatasetNotFoundError, VersionNotFoundError, VersionVacuumedError
+            If there is none, or its files were given up.
+        """
+        return snapshot_of(self.layout.dataset(name), self._head(name, at))
+
+    def fates(
+        self,
+        name: str,
+        *,
+        version: int | str | None = None,
+        reason: str | None = None,
+        limit: int | None = None,
+    ) -> pa.Table:
+        """What became of the rows that a version did not keep: a table of `storage.fates.FATES_SCHEMA`.
+
+        Parameters
+        ----------
+        version
+            As `at` in `version`; None for the newest.
+        reason
+            Only rows with this reason.
+        limit
+            At most so many rows.
+        """
+        files = fates_files(self.layout.dataset(name), self._head(name, version))
+        return read_fates(files, reason=reason, limit=limit)
+
+    def rollback(self, name: str, version: int | str, *, message: str = "", author: str = "") -> Version:
+        """A new version with the rows of an earlier one; no file is copied.
+
+        Raises
+        ------
+        DatasetNotFoundError, VersionNotFoundError, VersionVacuumedError
+            If there is none, or its files were given up.
+        """
+        target = self._head(name, version)
+        text = message or f"rollback to version {target.version.number}"
+        number = committing.rollback(self.layout.dataset(name), target, message=text, author=author)
+        return self.version(name, number)
+
+    # -- tags
+
+    def tag(self, name: str, version: int | str, tag: str, *, move: bool = False) -> Version:
+        """The version, which the tag names from now on; it keeps its files through any vacuum.
+
+        Raises
+        ------
+        TagError
+            If the tag names another version and `move` is not given.
+        VersionNotFoundError, VersionVacuumedError
+            If there is no such version, or its files were given up.
+        """
+        layout = self.layout.dataset(name)
+        with locked(layout.lock):
+            found = self.snapshot(name, version).version
+            self._tags.put(name, tag, found.number, move=move)
+        return self.version(name, found.number)
+
+    def untag(self, name: str, tag: str) -> None:
+        """Nothing; the tag names no version afterwards. Raises `TagError` where it named none before."""
+        self._tags.drop(name, tag)
+
+    def tags(self, name: str) -> dict[str, int]:
+        """Tag -> version number, sorted by tag."""
+        newest_head(self.layout.dataset(name))
+        return dict(sorted(self._tags.of(name).items()))

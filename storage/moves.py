@@ -1,0 +1,79 @@
+"""Staged files on their way into a dataset's folder: checked, renamed, and taken back where the commit fails."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.errors import StagedPartError
+from storage.files import explained, make_folder, sync_folder
+from storage.layout import PartName, run_digest
+from storage.parquet import StagedPart, footer
+
+_READERS = 8
+
+
+def part_name(part: StagedPart, number: int, index: int, run: str) -> PartName:
+    """The name of a staged file as the `index`-th of version `number`; `run` is the run's digest."""
+    return PartName(number=number, part=index, run=run, sha=part.sha256[:32])
+
+
+class Moves:
+    """The files of a commit on their way into a folder; they can be renumbered, and taken back."""
+
+    def __init__(self, folder: Path, parts: Sequence[StagedPart], run: str) -> None:
+        self._folder = folder
+        self._parts = parts
+        self._run = run_digest(run)
+        self.paths = [self._find(index, part) for index, part in enumerate(parts)]
+
+    def _find(self, index: int, part: StagedPart) -> Path:
+        staged = Path(part.path)
+        if staged.is_file():
+            return staged
+        # An earlier attempt of this run may have moved it before it died.
+        pattern = f"*-{index:06d}-{self._run}-{part.sha256[:32]}.parquet"
+        for path in self._folder.glob(pattern):
+            return path
+        raise StagedPartError(part.path, "the staged file is missing", "Run the job again; nothing was committed.")
+
+    def check(self) -> list[pq.FileMetaData]:
+        """The footers of all files, which are what their records say."""
+        with ThreadPoolExecutor(_READERS) as pool:
+            return list(pool.map(_checked_footer, self._parts, self.paths))
+
+    def move(self, number: int) -> None:
+        """Nothing; the files have their names for version `number`."""
+        if not self._parts:
+            return
+        make_folder(self._folder)
+        with explained(self._folder):
+            for index, part in enumerate(self._parts):
+                target = self._folder / str(part_name(part, number, index, self._run))
+                self.paths[index] = self.paths[index].rename(target)
+            sync_folder(self._folder)
+
+    def take_back(self) -> None:
+        """Nothing; the files lie where they were staged, as if nothing had been tried."""
+        for index, part in enumerate(self._parts):
+            staged = Path(part.path)
+            if self.paths[index] != staged and staged.parent.is_dir():
+                self.paths[index] = self.paths[index].rename(staged)
+
+
+def _checked_footer(part: StagedPart, path: Path) -> pq.FileMetaData:
+    problem = None
+    try:
+        size, metadata = path.stat().st_size, footer(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        problem = f"no readable Parquet file ({error})"
+    else:
+        if size != part.bytes:
+            problem = f"{size} bytes found, {part.bytes} were written"
+        elif metadata.num_rows != part.rows:
+            problem = f"{metadata.num_rows} rows found, {part.rows} were written"
+    if problem is not None:
+        raise StagedPartError(part.path, problem, "Run the job again; nothing was committed.")
+    return metadata

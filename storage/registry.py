@@ -1,0 +1,178 @@
+"""The records of runs and models: JSON as given, with what SQL wants to join on beside it."""
+
+import difflib
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from storage.errors import ModelExistsError, ModelNotFoundError, NotFoundError, RunNotFoundError
+from storage.files import explained, make_folder, sync_folder
+from storage.layout import StoreLayout, require_id
+from storage.parquet import sha256_of
+from storage.system import SystemTable
+
+_RUNS = pa.schema(
+    [(name, pa.string()) for name in ("run", "job", "state", "dataset")]
+    + [("version", pa.int64()), ("record", pa.string())]
+)
+_MODELS = pa.schema(
+    [(name, pa.string()) for name in ("model", "run", "dataset")] + [("version", pa.int64()), ("record", pa.string())]
+)
+
+
+def find(wanted: str, known: Iterable[str], what: str, error: type[NotFoundError]) -> str:
+    """The one id among `known` that is or starts with `wanted`.
+
+    Raises
+    ------
+    NotFoundError
+        Of the given kind, if there is none or more than one.
+    """
+    ids = list(known)
+    if wanted in ids:
+        return wanted
+    matches = sorted(one for one in ids if wanted and one.startswith(wanted))
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise error(f"{what} {wanted!r}", f"{len(matches)} start so: {', '.join(matches[:5])}", "Write more of the id.")
+    close = difflib.get_close_matches(wanted, ids, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise error(f"{what} {wanted!r}", "not in this store", f"{hint}List them with `textmill {what}s`.".capitalize())
+
+
+def _text(record: Mapping[str, Any], key: str) -> str | None:
+    value = record.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _dataset(record: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """Dataset and version of a record: side by side, or as an object with a name and a version."""
+    named = record.get("dataset")
+    if isinstance(named, Mapping):
+        return _text(named, "name"), _whole(named.get("version"))
+    return _text(record, "dataset"), _whole(record.get("version"))
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _json(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, sort_keys=True)
+
+
+class Runs:
+    """The runs of a store; a run may be recorded again, the last record counts."""
+
+    def __init__(self, layout: StoreLayout) -> None:
+        self.table = SystemTable(layout.system("runs"), _RUNS)
+
+    def put(self, run: str, record: Mapping[str, Any]) -> None:
+        """Nothing; the run has this record afterwards.
+
+        Raises
+        ------
+        DiskFullError, StoreNotWritableError, StoreBusyError
+            If it cannot be written.
+        """
+        dataset, version = _dataset(record)
+        row = {
+            "run": require_id(run, "run id"),
+            "job": _text(record, "job"),
+            "state": _text(record, "state"),
+            "dataset": dataset,
+            "version": version,
+            "record": _json(record),
+        }
+        self.table.append([row])
+
+    def all(self) -> list[dict[str, Any]]:
+        """The records, newest first, each with its id under ``"run"``."""
+        return [{"run": run, **json.loads(row["record"])} for run, row in reversed(self.table.last("run").items())]
+
+    def get(self, run: str) -> dict[str, Any]:
+        """The record of a run by its id or the start of it; raises `RunNotFoundError`."""
+        rows = self.table.last("run")
+        found = find(run, rows, "run", RunNotFoundError)
+        return {"run": found, **json.loads(rows[found]["record"])}
+
+
+class Models:
+    """The models of a store: a folder and a record each.
+
+    The record is written first, the folder renamed into place after it: a model is there when both are, and pins
+    its version before anyone can see it.
+    """
+
+    def __init__(self, layout: StoreLayout) -> None:
+        self._layout = layout
+        self.table = SystemTable(layout.system("models"), _MODELS)
+
+    def put(self, model: str, staged: Path, record: Mapping[str, Any]) -> Path:
+        """The model's folder in the store, moved there from `staged`.
+
+        Saving the same files under the same id again changes nothing but the record.
+
+        Raises
+        ------
+        ModelExistsError
+            If another model has this id.
+        ModelNotFoundError
+            If there is no staged folder.
+        DiskFullError, StoreNotWritableError, StoreBusyError
+            If it cannot be written.
+        """
+        target = self._layout.model(model)
+        if not staged.is_dir():
+            raise ModelNotFoundError(str(staged), "there is no staged folder", "Write the model's files first.")
+        if target.exists() and _contents(target) != _contents(staged):
+            raise ModelExistsError(
+                f"model {model!r}", "another model has this id", "Remove it first, or choose another id."
+            )
+        dataset, version = _dataset(record)
+        row = {"model": model, "run": _text(record, "run"), "dataset": dataset, "version": version}
+        self.table.append([{**row, "record": _json(record)}])
+        if target.exists():
+            shutil.rmtree(staged)
+            return target
+        with explained(target):
+            make_folder(target.parent)
+            sync_folder(staged)
+            staged.rename(target)
+            sync_folder(target.parent)
+        return target
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Id -> row of the table, oldest first, of the models whose folder is there."""
+        return {model: row for model, row in self.table.last("model").items() if self._layout.model(model).is_dir()}
+
+    def all(self) -> list[dict[str, Any]]:
+        """The records, newest first, each with its id under ``"id"``."""
+        return [{"id": model, **json.loads(row["record"])} for model, row in reversed(self.rows().items())]
+
+    def get(self, model: str) -> dict[str, Any]:
+        """The record of a model by its id or the start of it; raises `ModelNotFoundError`."""
+        rows = self.rows()
+        found = find(model, rows, "model", ModelNotFoundError)
+        return {"id": found, **json.loads(rows[found]["record"])}
+
+    def path(self, model: str) -> Path:
+        """The folder of a model by its id or the start of it; raises `ModelNotFoundError`."""
+        return self._layout.model(find(model, self.rows(), "model", ModelNotFoundError))
+
+    def pins(self, dataset: str) -> dict[int, list[str]]:
+        """Version number -> the models that need it, also those about to appear."""
+        pinned: dict[int, list[str]] = {}
+        for model, row in self.table.last("model").items():
+            if row["dataset"] == dataset and row["version"] is not None:
+                pinned.setdefault(row["version"], []).append(model)
+        return pinned
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): sha256_of(path) for path in folder.rglob("*") if path.is_file()}

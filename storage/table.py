@@ -1,0 +1,213 @@
+"""The Delta log through `deltalake`: open a table, commit files that are already written.
+
+Every commit is tried once for one number (`max_commit_retries=0`): what it says about the whole version, like the
+fingerprint and the row count, holds for exactly the base it was computed from. Whoever loses the number computes
+anew. The run id goes into the log as a Delta application transaction, so that one look at the newest snapshot tells
+whether the run has landed, however many versions there are.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyarrow.types as pt
+from deltalake import CommitProperties, DeltaTable, Schema, TableFeatures, Transaction
+from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
+from deltalake.transaction import AddAction, create_table_with_add_actions
+
+from storage.errors import DatasetNotFoundError, StoreDamagedError
+from storage.files import explained, sync_file, sync_folder
+from storage.layout import DELTA_LOG, DatasetLayout
+from storage.log import KEY, entry_path
+from storage.versions import DataFile, data_file
+
+_CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
+_STATISTICS = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.date32())
+
+
+@contextmanager
+def _understood(layout: DatasetLayout) -> Iterator[None]:
+    try:
+        with explained(layout.folder):
+            yield
+    except TableNotFoundError as error:
+        raise DatasetNotFoundError(
+            layout.name, "there is no such dataset", "List them with `textmill datasets`."
+        ) from error
+    except (DeltaProtocolError, DeltaError) as error:
+        raise StoreDamagedError(
+            str(layout.log),
+            f"the log cannot be read ({str(error).splitlines()[0]})",
+            "Run `textmill verify` to see what is damaged, and restore it from a backup.",
+        ) from error
+
+
+def has_table(layout: DatasetLayout) -> bool:
+    """Whether there is a Delta table."""
+    return layout.log.is_dir() and any(layout.log.glob("*.json"))
+
+
+def open_table(layout: DatasetLayout, number: int | None = None) -> DeltaTable:
+    """The table at a version; the newest one for None.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is no table.
+    StoreDamagedError
+        If its log cannot be read.
+    """
+    if not has_table(layout):
+        raise DatasetNotFoundError(layout.name, "there is no such dataset", "List them with `textmill datasets`.")
+    with _understood(layout):
+        return DeltaTable(str(layout.folder), version=number)
+
+
+def table_schema(table: DeltaTable) -> pa.Schema:
+    """The table's columns."""
+    return pa.schema(table.schema().to_arrow())
+
+
+def table_files(layout: DatasetLayout, table: DeltaTable) -> tuple[DataFile, ...]:
+    """The table's files in row order: sorted by name."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    lines = zip(
+        actions["path"].to_pylist(),
+        actions["num_records"].to_pylist(),
+        actions["size_bytes"].to_pylist(),
+        strict=True,
+    )
+    return tuple(
+        data_file(layout.folder, path, _rows(layout.folder / path, rows), size) for path, rows, size in sorted(lines)
+    )
+
+
+def _rows(path: Path, known: int | None) -> int:
+    # Other programs may leave the count out.
+    return known if known is not None else int(pq.read_metadata(path).num_rows)
+
+
+def landed(table: DeltaTable, run: str) -> int | None:
+    """The number of the version that this run committed, or None."""
+    return table.transaction_version(run)
+
+
+def add_action(path: Path, footer: pq.FileMetaData, size: int) -> AddAction:
+    """The log's record of a file: row count, and least and greatest values of whole numbers and dates.
+
+    Text is left out: statistics would repeat it in the clear.
+    """
+    least: dict[str, Any] = {}
+    greatest: dict[str, Any] = {}
+    schema = footer.schema.to_arrow_schema()
+    for index, field in enumerate(schema):
+        if field.type in _STATISTICS:
+            span = _span(footer, index)
+            if span is not None:
+                least[field.name], greatest[field.name] = map(_plain, span)
+    stats = {"numRecords": footer.num_rows, "minValues": least, "maxValues": greatest}
+    return AddAction(path.name, size, {}, int(path.stat().st_mtime * 1000), True, json.dumps(stats))
+
+
+def _span(footer: pq.FileMetaData, column: int) -> tuple[Any, Any] | None:
+    groups = [footer.row_group(group).column(column).statistics for group in range(footer.num_row_groups)]
+    known = [stats for stats in groups if stats is not None and stats.has_min_max]
+    if len(known) < len(groups) or not known:
+        return None
+    return min(stats.min for stats in known), max(stats.max for stats in known)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int) else value.isoformat()
+
+
+def _properties(facts: Mapping[str, Any], run: str | None, number: int) -> CommitProperties:
+    return CommitProperties(
+        custom_metadata={KEY: dict(facts)},
+        max_commit_retries=0,
+        app_transactions=[Transaction(run, number)] if run is not None else None,
+    )
+
+
+def commit_files(
+    layout: DatasetLayout,
+    base: DeltaTable | None,
+    adds: Sequence[AddAction],
+    schema: pa.Schema,
+    *,
+    replace: bool,
+    facts: Mapping[str, Any],
+    run: str | None,
+    number: int,
+) -> None:
+    """Nothing; the log has entry `number` with these files afterwards, safely on disk.
+
+    Raises
+    ------
+    deltalake.exceptions.DeltaError
+        If another writer took the number, or the outcome is unknown: see `landed`.
+    DiskFullError, StoreNotWritableError
+        If the log cannot be written.
+    """
+    properties = _properties(facts, run, number)
+    with explained(layout.log):
+        if base is None:
+            create_table_with_add_actions(
+                str(layout.folder),
+                Schema.from_arrow(schema),
+                list(adds),
+                mode="error",
+                configuration=_CONFIGURATION,
+                commit_properties=properties,
+            )
+        else:
+            base.create_write_transaction(
+                list(adds),
+                "overwrite" if replace else "append",
+                Schema.from_arrow(schema),
+                commit_properties=properties,
+            )
+        sync_entry(layout, number)
+
+
+def sync_entry(layout: DatasetLayout, number: int) -> None:
+    """Nothing; the log entry is on disk afterwards."""
+    sync_file(entry_path(layout.log, number))
+    sync_folder(layout.folder / DELTA_LOG)
+
+
+def restore_files(
+    layout: DatasetLayout, base: DeltaTable, target: int, *, facts: Mapping[str, Any], run: str, number: int
+) -> None:
+    """Nothing; the log has entry `number` with the files and columns of version `target` afterwards."""
+    with explained(layout.log):
+        base.restore(target, protocol_downgrade_allowed=True, commit_properties=_properties(facts, run, number))
+        sync_entry(layout, number)
+
+
+def prepare_columns(base: DeltaTable, schema: pa.Schema, *, append: bool) -> bool:
+    """Whether the log had to get an entry that makes room for `schema`; the base is out of date then.
+
+    An append cannot bring columns by itself, and times without a zone need a feature of the Delta protocol.
+    """
+    step = _properties({"step": "schema"}, None, 0)
+    prepared = False
+    if any(pt.is_timestamp(kind) and kind.tz is None for kind in schema.types) and "timestampNtz" not in (
+        base.protocol().reader_features or []
+    ):
+        base.alter.add_feature(
+            TableFeatures.TimestampWithoutTimezone,
+            allow_protocol_versions_increase=True,
+            commit_properties=step,
+        )
+        prepared = True
+    known = set(table_schema(base).names)
+    if append and any(name not in known for name in schema.names):
+        fresh = [field for field in Schema.from_arrow(schema).fields if field.name not in known]
+        base.alter.add_columns(fresh, commit_properties=step)
+        prepared = True
+    return prepared
