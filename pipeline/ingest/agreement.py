@@ -1,0 +1,75 @@
+"""Files of one folder look at each other before a doubtful guess stands.
+
+A short piece of a dataset may show too little to tell its delimiter or whether it begins with a header. The same rows
+in one file or in seven have to be read alike, so the pieces that show more decide for those that show less.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from pipeline.ingest.inspection import Inspected
+from pipeline.ingest.source_config import SourceConfig
+
+
+def agreed(seen: Sequence[Inspected], config: SourceConfig) -> list[SourceConfig | None]:
+    """For each file, the settings to look at it with once more; None where its guess stands.
+
+    Parameters
+    ----------
+    seen
+        What each file showed by itself.
+    config
+        What is declared.
+    """
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, file in enumerate(seen):
+        if file.format == "csv" and not (file.empty and not file.first_row):
+            groups[str(PurePosixPath(file.opened.path).parent), file.opened.suffix].append(place)
+    revised: list[SourceConfig | None] = [None] * len(seen)
+    for places in groups.values():
+        for place, updates in _outvoted([seen[place] for place in places]).items():
+            open_updates = {key: value for key, value in updates.items() if getattr(config, key) == "auto"}
+            if open_updates:
+                revised[places[place]] = config.model_copy(update=open_updates)
+    return revised
+
+
+def _outvoted(group: Sequence[Inspected]) -> dict[int, dict[str, object]]:
+    updates: dict[int, dict[str, object]] = defaultdict(dict)
+    if len(group) < 2:
+        return updates
+    for place, delimiter in _delimiters(group).items():
+        updates[place]["delimiter"] = delimiter
+    for place, header in _headers(group).items():
+        updates[place]["header"] = header
+    return updates
+
+
+def _delimiters(group: Sequence[Inspected]) -> dict[int, str]:
+    """The group's delimiter for each file that shows one column only though its first line holds that character."""
+    votes: dict[str, float] = defaultdict(float)
+    for file in group:
+        if len(file.first_row) > 1 and file.dialect.delimiter is not None:
+            votes[file.dialect.delimiter] += file.share
+    winner = max(votes, key=lambda mark: votes[mark]) if votes else None
+    return {
+        place: winner
+        for place, file in enumerate(group)
+        if winner is not None and len(file.first_row) < 2 and winner in file.first_lines.split("\n")[0]
+    }
+
+
+def _headers(group: Sequence[Inspected]) -> dict[int, bool]:
+    """Whether each doubtful file has a header, by what the others show."""
+    shared = _shared_headers(group)
+    bare = any(file.header == "no" and file.first_row not in shared for file in group)
+    verdicts = {place: False for place, file in enumerate(group) if bare and file.header == "perhaps"}
+    verdicts |= {place: file.first_row in shared for place, file in enumerate(group) if file.first_row in shared}
+    return {place: verdict for place, verdict in verdicts.items() if verdict != (group[place].header != "no")}
+
+
+def _shared_headers(group: Sequence[Inspected]) -> set[tuple[str, ...]]:
+    """First records that several files have: names, for no two files begin with the same row by chance."""
+    rows = [file.first_row for file in group]
+    return {file.first_row for file in group if file.header == "yes" or rows.count(file.first_row) > 1}

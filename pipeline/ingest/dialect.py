@@ -1,0 +1,100 @@
+"""The dialect of a delimited file, and the automaton that it defines.
+
+The automaton follows Python's ``csv`` module (``doublequote``, not ``strict``): a quote opens a quoted field only as
+its first character, elsewhere it is text; a quote inside a quoted field that is followed by anything but a quote, a
+delimiter or a line end is malformed, and the rest of that field is read as unquoted.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+#: States of the automaton. A record begins wherever the state is START.
+START, FIELD, UNQUOTED, QUOTED, CLOSING, ESCAPED, QUOTED_ESCAPED = range(7)
+STATES = 7
+
+#: What a transition tells beside the next state, which sits in the three lowest bits.
+NEXT_STATE = 7
+STARTS_RECORD = 8
+CLOSES_WELL = 16
+CLOSES_BADLY = 32
+
+LF = 10
+CR = 13
+NO_MARK = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How records and fields are marked off in a text file.
+
+    Attributes
+    ----------
+    delimiter
+        The ASCII character between fields; None where a whole line is one field.
+    quote
+        The ASCII character around fields; None where quotes are text.
+    escape
+        The ASCII character that makes the next one ordinary; None for none.
+    cr_ends
+        Whether a carriage return alone ends a record, as a line feed always does. Where it does not, it is text,
+        except right before a line feed.
+    """
+
+    delimiter: str | None = ","
+    quote: str | None = '"'
+    escape: str | None = None
+    cr_ends: bool = False
+
+    @property
+    def marks(self) -> npt.NDArray[np.int64]:
+        """Delimiter, quote and escape as byte values (-1 for none) and `cr_ends` as 0 or 1, shape (4,)."""
+        marks = [ord(mark) if mark is not None else NO_MARK for mark in (self.delimiter, self.quote, self.escape)]
+        return np.array([*marks, int(self.cr_ends)], dtype=np.int64)
+
+    def describe(self) -> str:
+        """The dialect in words, for people."""
+        names = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
+        fields = "whole lines" if self.delimiter is None else f"delimiter {names.get(self.delimiter, self.delimiter)}"
+        quotes = "no quotes" if self.quote is None else f"quote {self.quote}"
+        escapes = "" if self.escape is None else f", escape {self.escape}"
+        ends = ", carriage returns end records" if self.cr_ends else ""
+        return f"{fields}, {quotes}{escapes}{ends}"
+
+
+#: Each line is one record of one field.
+LINES = Dialect(delimiter=None, quote=None)
+
+
+def transition_table(dialect: Dialect) -> npt.NDArray[np.uint8]:
+    """The automaton of `dialect` as a table, shape (states, 256), uint8.
+
+    Entry ``[state, byte]`` is the next state with `STARTS_RECORD`, `CLOSES_WELL` and `CLOSES_BADLY` added where the
+    byte ends a record, or shows that the quote before it closed a field well or badly.
+    """
+    delimiter, quote, escape, cr_ends = (int(mark) for mark in dialect.marks)
+    ends = [LF, CR] if cr_ends else [LF]
+    table = np.empty((STATES, 256), dtype=np.uint8)
+    table[[START, FIELD, UNQUOTED]] = UNQUOTED
+    table[QUOTED] = QUOTED
+    table[CLOSING] = UNQUOTED | CLOSES_BADLY
+    table[ESCAPED] = UNQUOTED
+    table[QUOTED_ESCAPED] = QUOTED
+    table[[START, FIELD, UNQUOTED], delimiter] = FIELD if delimiter >= 0 else UNQUOTED
+    for end in ends:
+        table[[START, FIELD, UNQUOTED], end] = START | STARTS_RECORD
+        table[CLOSING, end] = START | STARTS_RECORD | CLOSES_WELL
+    if not cr_ends:
+        # Carriage returns between a closing quote and the line feed belong to the line end.
+        table[CLOSING, CR] = UNQUOTED | CLOSES_WELL
+    if escape >= 0:
+        table[[START, FIELD, UNQUOTED], escape] = ESCAPED
+        table[QUOTED, escape] = QUOTED_ESCAPED
+    if quote >= 0:
+        table[[START, FIELD], quote] = QUOTED
+        table[QUOTED, quote] = CLOSING
+        table[CLOSING, quote] = QUOTED
+    if delimiter >= 0:
+        table[CLOSING, delimiter] = FIELD | CLOSES_WELL
+    return table

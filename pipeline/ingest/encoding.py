@@ -1,0 +1,111 @@
+"""Which text encoding a file is in: by its mark, by the shape of its bytes, or by what reads best."""
+
+import codecs
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from charset_normalizer import from_bytes
+
+#: Marks at the start of a file; the longer ones first, because one begins like another.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+#: What a file that is not UTF-8 may be, unless the job file says something else.
+#: For Big5 and Shift JIS the forms that Windows writes, which hold a few more characters.
+LEGACY_ENCODINGS = ("gb18030", "cp950", "cp932", "cp1252")
+_WORD_BYTES = {"utf-16-le": 2, "utf-16-be": 2, "utf-32-le": 4, "utf-32-be": 4}
+#: At least one in so many UTF-16 code units of running text is ASCII (a line end, a delimiter, a digit).
+_UNITS_PER_ASCII = 200
+#: Names that people use for text which needs the superset.
+_WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "ascii": "utf-8", "utf-8-sig": "utf-8"}
+
+
+def marked_encoding(head: bytes) -> tuple[str, int]:
+    """The encoding that a byte order mark at the start of `head` names and the mark's length; ("", 0) for no mark."""
+    return next(((name, len(mark)) for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark)), ("", 0))
+
+
+def unit_bytes(encoding: str) -> int:
+    """How many bytes a line feed takes in `encoding`."""
+    return _WORD_BYTES.get(encoding, 1)
+
+
+def declared_encoding(declared: str, head: bytes) -> str:
+    """The exact encoding meant by a job file's name for it, for a file that starts with `head` and has no mark."""
+    name = codecs.lookup(declared).name
+    if name in {"utf-16", "utf-32"}:
+        return unmarked_wide_encoding(head) or f"{name}-le"
+    return _WIDER.get(name, name)
+
+
+def unmarked_wide_encoding(head: bytes) -> str | None:
+    """UTF-16 of one byte order or the other, if `head` looks like it; else None.
+
+    In UTF-16 text each line feed is a whole code unit, and some units are ASCII, so that NUL bytes are common on one
+    side of the units and rare on the other. Stray NUL bytes in other text do neither.
+    """
+    units = np.frombuffer(head[: len(head) // 2 * 2], dtype=np.uint8).reshape(-1, 2)
+    if units.shape[0] == 0:
+        return None
+    for name, low, high in (("utf-16-le", 0, 1), ("utf-16-be", 1, 0)):
+        ascii_units = (units[:, high] == 0) & (units[:, low] != 0) & (units[:, low] < 0x80)
+        backwards = (units[:, low] == 0) & (units[:, high] != 0) & (units[:, high] < 0x80)
+        line_feeds = np.count_nonzero((units[:, high] == 0) & (units[:, low] == 10))
+        common = np.count_nonzero(ascii_units) * _UNITS_PER_ASCII >= units.shape[0]
+        if common and line_feeds and np.count_nonzero(backwards) * 10 <= np.count_nonzero(ascii_units):
+            return name
+    return None
+
+
+def detected_encoding(sample: Sequence[bytes]) -> str | None:
+    """The legacy encoding that reads the lines of `sample` best; None if none of them does.
+
+    Parameters
+    ----------
+    sample
+        Lines that hold bytes beyond ASCII. A stray line that an encoding cannot read does not count against it.
+    """
+    lines = [line for line in sample if line]
+    able = [name for name in LEGACY_ENCODINGS if _reads_nearly_all(lines, name)]
+    if len(able) < 2:
+        return able[0] if able else None
+    clean = [line for line in lines if all(_reads(line, name) for name in able)]
+    best = from_bytes(b"\n".join(clean), cp_isolation=able).best() if clean else None
+    return best.encoding if best is not None and best.encoding in able else able[0]
+
+
+def lines_beyond_ascii(data: npt.NDArray[np.uint8], most_bytes: int) -> tuple[bytes, ...]:
+    """Lines of `data` that hold bytes beyond ASCII, from the first on, up to `most_bytes` in all."""
+    found: list[bytes] = []
+    left = most_bytes
+    places = np.flatnonzero(data[: 1 << 24] >= 0x80)
+    raw = memoryview(data)  # type: ignore[arg-type]
+    done = -1
+    for place in map(int, places):
+        if place < done or left <= 0:
+            continue
+        before = bytes(raw[max(0, place - 4096) : place])
+        after = bytes(raw[place : place + 4096])
+        line = before[before.rfind(b"\n") + 1 :] + after.split(b"\n", 1)[0]
+        done = place + len(after.split(b"\n", 1)[0])
+        found.append(line[:left])
+        left -= len(line)
+    return tuple(found)
+
+
+def _reads(line: bytes, encoding: str) -> bool:
+    try:
+        line.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _reads_nearly_all(lines: Sequence[bytes], encoding: str) -> bool:
+    bad = sum(not _reads(line, encoding) for line in lines)
+    return bad <= max(1, len(lines) // 10) and bad * 2 < len(lines)

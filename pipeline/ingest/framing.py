@@ -1,0 +1,92 @@
+"""From the columns a reader found to a frame: renamed, cast, with each row's place and fate."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.frame import SOURCE_TYPE, frame_schema
+from pipeline.ingest.casting import cast_text
+from pipeline.ingest.column_types import parse_type
+from pipeline.ingest.source_plan import Block, OutputColumn
+from pipeline.ledger import REJECTED
+
+
+def frame_of(
+    block: Block,
+    found: Mapping[str, pa.Array],
+    positions: npt.NDArray[np.int64],
+    reasons: npt.NDArray[np.object_],
+    records: Mapping[int, str],
+) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
+    """The frame, and which rows were rejected because a value could not be cast.
+
+    Parameters
+    ----------
+    block
+        The block that was read.
+    found
+        The file's own columns by their names there, each of shape (rows,).
+    positions
+        Where each record starts in its source, shape (rows,).
+    reasons
+        Why each record is rejected, None for good ones, shape (rows,); the reasons of failed casts are written to it.
+    records
+        The record's text by row, for rejected ones.
+    """
+    rows = positions.size
+    sound = np.array([reason is None for reason in reasons], dtype=np.bool_) if rows else np.zeros(0, dtype=np.bool_)
+    uncast = np.zeros(rows, dtype=np.bool_)
+    content = []
+    for output, field in zip(block.columns, block.schema, strict=True):
+        column, bad = _content(output, field.type, found, rows, block.null_words)
+        failed = bad & sound & ~uncast
+        reasons[failed] = f"cast_{output.name}"
+        uncast |= failed
+        content.append(column)
+    rejected = pa.array(~sound | uncast)
+    system = [
+        pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), [block.file.name]).cast(SOURCE_TYPE),
+        pa.array(positions, pa.int64()),
+        pc.if_else(rejected, pa.scalar(REJECTED, pa.string()), pa.scalar(None, pa.string())),
+        pa.array(reasons, pa.string()),
+        _sparse_text(records, rows),
+    ]
+    return pa.table([*content, *system], schema=frame_schema(block.schema)), uncast
+
+
+def _content(
+    output: OutputColumn,
+    target: pa.DataType,
+    found: Mapping[str, pa.Array],
+    rows: int,
+    null_words: tuple[str, ...],
+) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+    if output.source is None or output.source not in found:
+        column = pa.repeat(pa.scalar(output.constant, pa.string()), rows)
+    else:
+        column = found[output.source]
+    if null_words and pa.types.is_string(column.type):
+        words = pc.is_in(column, pa.array(null_words, pa.string()))
+        column = pc.if_else(words, pa.scalar(None, pa.string()), column)
+    if column.type == target:
+        return column, np.zeros(rows, dtype=np.bool_)
+    if output.type is not None:
+        return cast_text(as_text(column), parse_type(output.type))
+    return (as_text(column) if target == pa.string() else column.cast(target)), np.zeros(rows, dtype=np.bool_)
+
+
+def as_text(column: pa.Array) -> pa.Array:
+    """The column as text, values spelled as Arrow spells them."""
+    return column if pa.types.is_string(column.type) else column.cast(pa.string())
+
+
+def _sparse_text(texts: Mapping[int, str], rows: int) -> pa.Array:
+    if not texts:
+        return pa.nulls(rows, pa.string())
+    values: list[str | None] = [None] * rows
+    for row, text in texts.items():
+        values[row] = text
+    return pa.array(values, pa.string())

@@ -1,0 +1,196 @@
+"""A careful look at the start of a delimited file: its dialect, and whether it begins with a header.
+
+What the job file declares is taken as it is; the rest is decided by what the bytes show, and the decision is
+recorded with the file. Whether it held for the rest of the file is checked after reading.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.ingest.dialect import CR, QUOTED, START, Dialect
+from pipeline.ingest.source_config import SourceConfig
+from pipeline.ingest.tokenizer import SOUND, find_records, text_columns
+from pipeline.ingest.transitions import transitions
+
+DELIMITERS = (",", "\t", ";", "|")
+_ROWS_LOOKED_AT = 200
+_LONGEST = 1 << 40
+#: A cell of the first row that is a number, an amount or a date is no column name; a year may be one.
+_VALUE = re.compile(r"(?!(?:19|20)\d\d$)[\s\d.,:/+\-%$¥￥€£()]*\d[\s\d.,:/+\-%$¥￥€£()TZ]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """A dialect and how well it fits the start of a file.
+
+    Attributes
+    ----------
+    dialect
+        The dialect.
+    rows
+        Fields of the first records, malformed ones left out, at most 200.
+    records
+        How many records were seen.
+    share
+        Share of records with as many fields as the first, 0 to 1; 1 for no records.
+    named
+        How many of the wanted column names the first record holds.
+    data_start, second_start
+        Offsets of the first and of the second record; the number of bytes seen where there is none.
+    """
+
+    dialect: Dialect
+    rows: tuple[tuple[str, ...], ...]
+    records: int
+    share: float
+    named: int
+    data_start: int
+    second_start: int
+
+    @property
+    def width(self) -> int:
+        """Fields of the first record, 0 for none."""
+        return len(self.rows[0]) if self.rows else 0
+
+
+def guess_dialect(
+    head: npt.NDArray[np.uint8], config: SourceConfig, *, whole: bool, wanted: Collection[str], first: str = ","
+) -> Guess:
+    """The dialect that fits `head` best, and how well.
+
+    Parameters
+    ----------
+    head
+        The first bytes of the file, after a byte order mark, shape (bytes,).
+    config
+        What is declared.
+    whole
+        Whether `head` is all of the file; otherwise its last record is taken for cut off.
+    wanted
+        Column names that the job file uses.
+    first
+        The delimiter to prefer where several fit equally well.
+    """
+    declared = config.delimiter != "auto"
+    delimiters = [config.delimiter] if declared else [first, *(mark for mark in DELIMITERS if mark != first)]
+    guesses = [_fit(head, _dialect(head, mark, config, whole), whole, wanted) for mark in delimiters]
+    # With no delimiter in the first record every guess reads one column; the preferred one comes first.
+    best = max(guesses, key=_merit)
+    return replace(best, rows=_rows(head, best.dialect, min(best.records, _ROWS_LOOKED_AT)))
+
+
+def header_verdict(rows: Sequence[Sequence[str]], config: SourceConfig, wanted: Collection[str]) -> str:
+    """``"yes"``, ``"no"`` or ``"perhaps"``: whether the first of `rows` holds column names."""
+    if config.header != "auto":
+        return "yes" if config.header else "no"
+    first = [cell.strip() for cell in rows[0]] if rows else []
+    if config.names is not None:
+        return "yes" if first == list(config.names) else "no"
+    if set(wanted) & set(first):
+        return "yes"
+    if any(re.fullmatch(r"column_\d+", name) for name in wanted):
+        return "no"
+    later = [row for row in rows[1:] if list(row) != list(rows[0])]
+    for column, cell in enumerate(first):
+        if cell and (_VALUE.fullmatch(cell) or any(len(row) > column and row[column].strip() == cell for row in later)):
+            return "no"
+    return "perhaps"
+
+
+def column_names(cells: Sequence[str]) -> tuple[str, ...]:
+    """Names for all columns: trimmed; an empty one is called by its place, a repeated one gets its place behind it.
+
+    Examples
+    --------
+    >>> column_names(["id", "", "id"])
+    ('id', 'column_2', 'id_3')
+    """
+    names: list[str] = []
+    for place, cell in enumerate(cells, start=1):
+        name = cell.replace("\0", "").strip().strip("\ufeff") or f"column_{place}"
+        while name in names:
+            name = f"{name}_{place}"
+        names.append(name)
+    return tuple(names)
+
+
+def _merit(guess: Guess) -> tuple[int, bool, float, int]:
+    split = guess.width > 1
+    fits = split and (guess.share >= 0.5 or _looks_like_names(guess.rows[0]))
+    return guess.named, fits, guess.share if fits else 0.0, guess.width if fits else 0
+
+
+def _looks_like_names(row: Sequence[str]) -> bool:
+    cells = [cell.strip() for cell in row]
+    return len(set(cells)) == len(cells) and all(0 < len(cell) <= 40 and len(cell.split()) <= 3 for cell in cells)
+
+
+def _dialect(head: npt.NDArray[np.uint8], delimiter: str, config: SourceConfig, whole: bool) -> Dialect:
+    quotes = ['"', None] if config.quote == "auto" else [None if config.quote == "none" else config.quote]
+    escapes = [None, "\\"] if config.escape == "auto" else [None if config.escape == "none" else config.escape]
+    if quotes[0] == delimiter:
+        quotes = [None]
+    dialect = Dialect(delimiter=delimiter, quote=quotes[0], escape=escapes[0])
+    well, badly = _closings(head, dialect, whole)
+    if badly and len(escapes) > 1 and dialect.quote is not None:
+        escaping = replace(dialect, escape=escapes[1])
+        better = _closings(head, escaping, whole)
+        # Backslashes before quotes mean something only if reading them so mends nearly everything.
+        if better[1] * 10 <= badly and better[0]:
+            dialect, (well, badly) = escaping, better
+    if badly > well and len(quotes) > 1:
+        dialect = replace(dialect, quote=None, escape=escapes[0])
+    return _with_line_ends(head, dialect)
+
+
+def _closings(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> tuple[int, int]:
+    """How many quoted fields of `head` close well and badly; one that never closes does so badly."""
+    found = transitions(head, _with_line_ends(head, dialect))
+    open_end = whole and found.exits[START] == QUOTED
+    return found.well[START], found.badly[START] + int(open_end)
+
+
+def _with_line_ends(head: npt.NDArray[np.uint8], dialect: Dialect) -> Dialect:
+    """The dialect, with bare carriage returns ending records where no line feed does."""
+    if transitions(head, dialect).first[START] < 0 and bool((head == CR).any()):
+        return replace(dialect, cr_ends=True)
+    return dialect
+
+
+def _fit(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool, wanted: Collection[str]) -> Guess:
+    records = find_records(head, dialect, 1, longest=_LONGEST, checked=True)
+    seen = records.starts.size if whole else max(records.starts.size - 1, min(records.starts.size, 1))
+    rows = _rows(head, dialect, min(seen, 1))
+    width = int(records.fields[0]) if seen else 0
+    alike = int(np.count_nonzero(records.fields[:seen] == width))
+    starts = [int(start) for start in records.starts[:2]] + [head.size, head.size]
+    names = {cell.strip() for cell in rows[0]} if rows else set()
+    return Guess(
+        dialect=dialect,
+        rows=rows,
+        records=seen,
+        share=alike / seen if seen else 1.0,
+        named=len(names & set(wanted)),
+        data_start=starts[0],
+        second_start=starts[1],
+    )
+
+
+def _rows(head: npt.NDArray[np.uint8], dialect: Dialect, most: int) -> tuple[tuple[str, ...], ...]:
+    """Fields of the first `most` records; malformed ones are left out, unless they are the first."""
+    records = find_records(head, dialect, 1, longest=_LONGEST, checked=True)
+    rows = []
+    for row in range(most):
+        piece = head[records.starts[row] : records.ends[row]]
+        width = int(records.fields[row])
+        found = find_records(piece, dialect, width, longest=_LONGEST, checked=True)
+        if found.verdicts.size == 1 and found.verdicts[0] == SOUND:
+            cells = [column.view("binary")[0].as_py() for column in text_columns(piece, dialect, found)]
+            rows.append(tuple((cell or b"").decode("utf-8", "replace") for cell in cells))
+        elif row == 0:
+            rows.append(tuple(piece.tobytes().decode("utf-8", "replace").split(dialect.delimiter)))
+    return tuple(rows)

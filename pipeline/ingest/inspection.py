@@ -1,0 +1,189 @@
+"""How a text file is written: its format, its dialect, its header, decided from its start."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from pipeline.errors import SourceError
+from pipeline.ingest.bytes_in import read_range
+from pipeline.ingest.dialect import CR, LF, LINES, START, Dialect
+from pipeline.ingest.guess import Guess, column_names, guess_dialect, header_verdict
+from pipeline.ingest.opening import OpenedFile
+from pipeline.ingest.source_config import SourceConfig
+from pipeline.ingest.transitions import transitions
+
+_LOOK_BYTES = 1 << 20
+_SHOWN_CHARACTERS = 300
+_JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
+_DELIMITED_SUFFIXES = {".csv", ".tsv", ".tab", ".psv"}
+#: A file without a telling name is taken for delimited if nearly all of at least so many records are alike.
+_TELLING_SHARE = 0.95
+_TELLING_RECORDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What the start of a text file shows.
+
+    Attributes
+    ----------
+    opened
+        The file.
+    format
+        "csv", "jsonl" or "lines".
+    dialect
+        How records (and fields, for csv) are marked off.
+    header
+        "yes", "no" or "perhaps", for csv.
+    first_row
+        Fields of the first record, for csv.
+    columns
+        Its columns, in order; () for jsonl, whose records name them one by one.
+    data_start
+        Offset of the first record in the file's data.
+    empty
+        Whether there is no record.
+    share
+        Share of the records seen that have as many fields as the first.
+    first_lines
+        How it begins, for messages.
+    """
+
+    opened: OpenedFile
+    format: str
+    dialect: Dialect
+    header: str
+    first_row: tuple[str, ...]
+    columns: tuple[str, ...]
+    data_start: int
+    empty: bool
+    share: float
+    first_lines: str
+
+
+def inspect(opened: OpenedFile, config: SourceConfig, wanted: Collection[str]) -> Inspected:
+    """What the first megabyte of a text file shows.
+
+    Parameters
+    ----------
+    opened
+        The file; UTF-8, or still undecided.
+    config
+        What is declared.
+    wanted
+        Source column names that the job file uses.
+    """
+    start = opened.mark_bytes
+    head = read_range(opened.data_path, start, start + _LOOK_BYTES)
+    whole = start + head.size >= opened.data_bytes
+    kind = _format(opened, head, config)
+    if kind not in {"jsonl", "lines"}:
+        head, skipped, config = _separator_line(head, config)
+        first = {".tsv": "\t", ".tab": "\t", ".psv": "|"}.get(opened.suffix, ",")
+        guess = guess_dialect(head, config, whole=whole, wanted=wanted, first=first)
+        if kind == "csv" or _is_delimited(guess):
+            return _delimited(opened, config, guess, start + skipped, head, whole, wanted)
+        kind = "lines"
+    ends = transitions(head, LINES).first[START]
+    dialect = Dialect(delimiter=None, quote=None, cr_ends=ends < 0 and bool((head == CR).any()))
+    return Inspected(
+        opened=opened,
+        format=kind,
+        dialect=dialect,
+        header="no",
+        first_row=(),
+        columns=() if kind == "jsonl" else ((config.names or ("text",))[0],),
+        data_start=start,
+        empty=whole and not bool(((head != LF) & (head != CR)).any()),
+        share=1.0,
+        first_lines=_shown(head),
+    )
+
+
+def _delimited(
+    opened: OpenedFile,
+    config: SourceConfig,
+    guess: Guess,
+    start: int,
+    head: npt.NDArray[np.uint8],
+    whole: bool,
+    wanted: Collection[str],
+) -> Inspected:
+    header = header_verdict(guess.rows, config, wanted)
+    named = header in {"yes", "perhaps"} and guess.width > 0
+    begins = guess.second_start if named else guess.data_start
+    if not whole and named and begins >= head.size:
+        raise SourceError(
+            opened.name,
+            f"its first record does not end within {_LOOK_BYTES} bytes; read as {guess.dialect.describe()}",
+            "Declare [source] delimiter, quote and header as they are.",
+        )
+    if config.names is not None:
+        columns = config.names
+    elif named:
+        columns = column_names(guess.rows[0])
+    else:
+        columns = column_names([""] * guess.width)
+    return Inspected(
+        opened=opened,
+        format="csv",
+        dialect=guess.dialect,
+        header=header,
+        first_row=guess.rows[0] if guess.rows else (),
+        columns=columns if guess.width or config.names is not None else (),
+        data_start=start + begins,
+        empty=whole and (guess.records == 0 or (named and guess.records == 1)),
+        share=guess.share,
+        first_lines=_shown(head),
+    )
+
+
+def _format(opened: OpenedFile, head: npt.NDArray[np.uint8], config: SourceConfig) -> str:
+    """The format: csv, jsonl, lines, or nothing where only the records can tell."""
+    if config.format != "auto":
+        return config.format
+    first = head[:4096].tobytes().lstrip()
+    if opened.suffix in _JSON_SUFFIXES and first.startswith(b"["):
+        raise SourceError(
+            opened.name, "it holds one JSON array, expected one JSON object a line", "Convert it: jq -c '.[]' FILE."
+        )
+    if opened.suffix in _JSON_SUFFIXES or _is_json_object(head):
+        return "jsonl"
+    declared = config.delimiter != "auto" or config.header is True or len(config.names or ()) > 1
+    return "csv" if declared or opened.suffix in _DELIMITED_SUFFIXES else ""
+
+
+def _is_json_object(head: npt.NDArray[np.uint8]) -> bool:
+    line = head.tobytes().lstrip().split(b"\n", 1)[0]
+    if not line.startswith(b"{"):
+        return False
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _is_delimited(guess: Guess) -> bool:
+    if guess.named:
+        return True
+    enough = 1 if guess.dialect.delimiter == "\t" else _TELLING_RECORDS
+    return guess.width > 1 and guess.share >= _TELLING_SHARE and guess.records >= enough
+
+
+def _separator_line(
+    head: npt.NDArray[np.uint8], config: SourceConfig
+) -> tuple[npt.NDArray[np.uint8], int, SourceConfig]:
+    """The head behind a first line like ``sep=;``, which spreadsheets write, and what it declares."""
+    line = head[:16].tobytes().split(b"\n", 1)[0]
+    mark = line.rstrip(b"\r")[4:]
+    if not line.startswith(b"sep=") or len(mark) != 1 or config.delimiter not in {"auto", mark.decode("latin-1")}:
+        return head, 0, config
+    skipped = len(line) + 1
+    return head[skipped:], skipped, config.model_copy(update={"delimiter": mark.decode("latin-1")})
+
+
+def _shown(head: npt.NDArray[np.uint8]) -> str:
+    return head[:4096].tobytes().decode("utf-8", "replace")[:_SHOWN_CHARACTERS]

@@ -1,0 +1,148 @@
+"""First contact with an input file: is it readable, packed, of which format, in which encoding."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import SourceError, SourceNotFoundError
+from pipeline.ingest.bytes_in import read_range, size_in_bytes
+from pipeline.ingest.compression import compression_of, unpack
+from pipeline.ingest.encoding import declared_encoding, marked_encoding, unmarked_wide_encoding
+from pipeline.ingest.listing import FoundFile
+from pipeline.ingest.source_config import SourceConfig
+from pipeline.ingest.transcoding import LineMap, transcode
+
+_HEAD_BYTES = 1 << 16
+_PACKED_SUFFIXES = {".gz", ".zst", ".zstd", ".bz2", ".xz"}
+_PARQUET = b"PAR1"
+#: What files that are no text begin with, and what to do about them.
+_FOREIGN = {
+    b"PK\x03\x04": ("a zip archive or an Excel workbook", "Unpack it, or save the sheet as CSV"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save the sheet as CSV"),
+    b"%PDF": ("a PDF document", "Extract its table as CSV"),
+    b"SQLite format 3": ("a SQLite database", "Export the table as CSV or Parquet"),
+    b"ORC": ("an ORC file", "Convert it to Parquet"),
+    b"Obj\x01": ("an Avro file", "Convert it to Parquet"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedFile:
+    """What is known of a file before its records are looked at.
+
+    Attributes
+    ----------
+    index, name, path, bytes, compression
+        As in `SourceFile`.
+    suffix
+        The suffix of its name, lower case, without that of a compression.
+    parquet
+        Whether it is Parquet.
+    encoding
+        The text encoding; "" while only the whole file can tell.
+    mark_bytes
+        Length of the byte order mark at the start of `data_path`.
+    data_path, data_bytes
+        Where its plain bytes are, and how many.
+    lines
+        The way back to raw positions, for a rewritten file.
+    """
+
+    index: int
+    name: str
+    path: str
+    bytes: int
+    compression: str | None
+    suffix: str
+    parquet: bool
+    encoding: str
+    mark_bytes: int
+    data_path: str
+    data_bytes: int
+    lines: LineMap | None = None
+
+
+def open_file(index: int, found: FoundFile, config: SourceConfig, scratch: Path) -> OpenedFile:
+    """What the first bytes of `found` tell; a packed file is unpacked into `scratch`.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read, is damaged, or is of a kind that no format covers.
+    """
+    try:
+        size = size_in_bytes(found.path)
+        head = read_range(found.path, 0, _HEAD_BYTES).tobytes()
+    except PermissionError as error:
+        raise SourceError(
+            found.name, "it may not be read (permission denied)", "Allow reading it and run again."
+        ) from error
+    except FileNotFoundError as error:
+        raise SourceNotFoundError(
+            found.name, "it vanished after it was listed", "Run again when the input is complete."
+        ) from error
+    compression = compression_of(head)
+    data_path, data_bytes = found.path, size
+    if compression is not None:
+        target = scratch / f"{index:06d}.plain"
+        scratch.mkdir(parents=True, exist_ok=True)
+        data_path, data_bytes = str(target), unpack(found.name, found.path, compression, target)
+        head = read_range(data_path, 0, _HEAD_BYTES).tobytes()
+    suffix = _suffix(found.name)
+    _refuse_foreign(found.name, head)
+    encoding, mark_bytes = _encoding(head, config)
+    return OpenedFile(
+        index=index,
+        name=found.name,
+        path=found.path,
+        bytes=size,
+        compression=compression,
+        suffix=suffix,
+        parquet=_is_parquet(suffix, head, config),
+        encoding=encoding,
+        mark_bytes=mark_bytes,
+        data_path=data_path,
+        data_bytes=data_bytes,
+    )
+
+
+def rewrite(opened: OpenedFile, encoding: str, scratch: Path) -> OpenedFile:
+    """The same file with its text rewritten from `encoding` as UTF-8 in `scratch`."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    target = scratch / f"{opened.index:06d}.utf8"
+    lines = transcode(opened.name, opened.data_path, encoding, opened.mark_bytes, target)
+    return replace(
+        opened,
+        encoding=encoding,
+        mark_bytes=0,
+        data_path=str(target),
+        data_bytes=target.stat().st_size,
+        lines=lines,
+    )
+
+
+def _suffix(name: str) -> str:
+    suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
+    if suffixes and suffixes[-1] in _PACKED_SUFFIXES:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
+
+
+def _encoding(head: bytes, config: SourceConfig) -> tuple[str, int]:
+    marked, mark_bytes = marked_encoding(head)
+    if marked:
+        return marked, mark_bytes
+    if config.encoding != "auto":
+        return declared_encoding(config.encoding, head), 0
+    return unmarked_wide_encoding(head) or "", 0
+
+
+def _is_parquet(suffix: str, head: bytes, config: SourceConfig) -> bool:
+    """Whether it is or ought to be Parquet; what is not, though it ought to be, shows when its footer is read."""
+    ought = config.format == "parquet" or (config.format == "auto" and suffix in {".parquet", ".pq", ".parq"})
+    return ought or head.startswith(_PARQUET)
+
+
+def _refuse_foreign(name: str, head: bytes) -> None:
+    for magic, (kind, cure) in _FOREIGN.items():
+        if head.startswith(magic):
+            raise SourceError(name, f"it is {kind}, not a text or Parquet file", f"{cure}, then run again.")

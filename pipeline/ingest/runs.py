@@ -1,0 +1,97 @@
+"""Runs of ordinary bytes, eight at a time: where the next marked byte is, and copying up to it.
+
+Comparing eight bytes in one word with a pattern, and the position of the lowest match, are exact for the lowest match
+(Warren, "Hacker's Delight", 6-1); borrows can only raise false alarms above a true one.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.ingest.kernel import Buffer, kernel
+
+WORD = 8
+_ONES = np.uint64(0x0101010101010101)
+_TOPS = np.uint64(0x8080808080808080)
+_ONE = np.uint64(1)
+_TOP_BYTE = np.uint64(56)
+
+
+def words_of(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """A view of every eight consecutive bytes as one little-endian word, shape (max(bytes - 7, 0),)."""
+    size = max(data.size - WORD + 1, 0)
+    return np.ndarray(shape=(size,), dtype="<u8", buffer=data.data, strides=(1,)) if size else _NO_WORDS
+
+
+_SPARE = np.zeros(WORD + 1, dtype=np.uint8)
+#: Of the same (unaligned) array type as any other view, so that loops are compiled once.
+_NO_WORDS: npt.NDArray[np.uint64] = np.ndarray(shape=(2,), dtype="<u8", buffer=_SPARE.data, strides=(1,))[:0]
+
+
+@kernel
+def pattern(mark: int, otherwise: int) -> int:
+    """A word of eight times the byte `mark`, or `otherwise` where `mark` is negative."""
+    byte = mark if mark >= 0 else otherwise
+    return np.uint64(byte) * _ONES  # type: ignore[return-value]
+
+
+@kernel
+def _matches(word: Buffer, first: Buffer, second: Buffer, third: Buffer, fourth: Buffer) -> Buffer:
+    a = word ^ first
+    b = word ^ second
+    c = word ^ third
+    d = word ^ fourth
+    return (((a - _ONES) & ~a) | ((b - _ONES) & ~b) | ((c - _ONES) & ~c) | ((d - _ONES) & ~d)) & _TOPS
+
+
+@kernel
+def _lowest(matches: Buffer) -> Buffer:
+    return np.int64((((matches - _ONE) & _ONES) * _ONES) >> _TOP_BYTE) - 1
+
+
+@kernel
+def run_end(data: Buffer, words: Buffer, i: int, stop: int, first: int, second: int, third: int, fourth: int) -> int:
+    """The first place from `i` on, below `stop`, of a byte of one of the four patterns; `stop` if there is none."""
+    while i + WORD <= stop:
+        matches = _matches(words[i], first, second, third, fourth)
+        if matches:
+            return int(i + _lowest(matches & (~matches + _ONE)))
+        i += WORD
+    while i < stop:
+        byte = np.uint64(data[i]) * _ONES
+        if byte in (first, second, third, fourth):
+            return i
+        i += 1
+    return i
+
+
+@kernel
+def copy_run(
+    data: Buffer,
+    words: Buffer,
+    i: int,
+    stop: int,
+    first: int,
+    second: int,
+    third: int,
+    fourth: int,
+    text: Buffer,
+    text_words: Buffer,
+    out: int,
+) -> int:
+    """Like `run_end`, copying the run to ``text[out:]``; up to seven bytes behind it are overwritten."""
+    while i + WORD <= stop:
+        word = words[i]
+        text_words[out] = word
+        matches = _matches(word, first, second, third, fourth)
+        if matches:
+            return int(i + _lowest(matches & (~matches + _ONE)))
+        i += WORD
+        out += WORD
+    while i < stop:
+        byte = np.uint64(data[i]) * _ONES
+        if byte in (first, second, third, fourth):
+            return i
+        text[out] = data[i]
+        i += 1
+        out += 1
+    return i

@@ -1,0 +1,127 @@
+"""One pass over a file's bytes, block by block, before anything is parsed: encoding and record boundaries.
+
+Blocks are scanned independently; `resolve` puts the answers together, in order, with a few steps a block.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.ingest.bytes_in import read_range
+from pipeline.ingest.dialect import START, Dialect
+from pipeline.ingest.encoding import lines_beyond_ascii
+from pipeline.ingest.transitions import Transitions, transitions
+from pipeline.ingest.utf8 import count_sequences, is_utf8
+
+#: A multi-byte sequence that crosses a block's edge is seen whole with this much of its neighbours.
+_MARGIN_BYTES = 3
+_SAMPLE_BYTES = 1 << 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockScan:
+    """What one block's bytes show.
+
+    Attributes
+    ----------
+    start, stop
+        The block, in bytes of the file's data.
+    moves
+        What it does to the dialect's automaton.
+    valid, invalid
+        Multi-byte UTF-8 sequences, and bytes that belong to no UTF-8 text.
+    nuls
+        NUL bytes.
+    sample
+        Some lines with bytes beyond ASCII, where `invalid` is not 0.
+    """
+
+    start: int
+    stop: int
+    moves: Transitions
+    valid: int
+    invalid: int
+    nuls: int
+    sample: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRange:
+    """Bytes that hold whole records.
+
+    Attributes
+    ----------
+    start, stop
+        From the first record's first byte to behind the last one's end.
+    too_long
+        Whether this is one record, with any blank lines behind it, that may be longer than allowed.
+    """
+
+    start: int
+    stop: int
+    too_long: bool = False
+
+
+def raw_blocks(start: int, stop: int, block_bytes: int) -> list[tuple[int, int]]:
+    """The bytes from `start` to `stop` cut evenly, whatever they hold; none for an empty stretch."""
+    return [(at, min(at + block_bytes, stop)) for at in range(start, stop, block_bytes)]
+
+
+def scan_block(path: str, start: int, stop: int, dialect: Dialect) -> BlockScan:
+    """What the bytes from `start` to `stop` of the file at `path` show."""
+    before = min(start, _MARGIN_BYTES)
+    wide = read_range(path, start - before, stop + _MARGIN_BYTES)
+    data = wide[before : before + stop - start]
+    valid, invalid = int(np.count_nonzero(data >= 0xC2)), 0
+    if not is_utf8(data):
+        valid, invalid = count_sequences(wide, before, before + data.size)
+    return BlockScan(
+        start=start,
+        stop=start + data.size,
+        moves=transitions(data, dialect),
+        valid=valid,
+        invalid=invalid,
+        nuls=int(data.size - np.count_nonzero(data)),
+        sample=lines_beyond_ascii(data, _SAMPLE_BYTES) if invalid else (),
+    )
+
+
+def resolve(scans: Sequence[BlockScan], longest: int) -> tuple[list[RecordRange], int, int, int]:
+    """Where whole records lie, the quoted fields closed well and badly on the way, and the state at the end.
+
+    Parameters
+    ----------
+    scans
+        All blocks of one file, in order and without gaps, from its first record on.
+    longest
+        Bytes a record may have.
+
+    Returns
+    -------
+    tuple
+        Ranges in order, one for each block in which a record starts, and one for each record that is too long;
+        then the counts, over the one true path through the automaton, and its last state.
+    """
+    state, well, badly = START, 0, 0
+    starts: list[tuple[int, int]] = []
+    for scan in scans:
+        size = scan.stop - scan.start
+        first, last = scan.moves.first[state], scan.moves.last[state]
+        inside = [scan.start + place for place in (0 if state == START else -1, first, last) if 0 <= place < size]
+        if inside:
+            # Only a record that goes on behind the block can be too long for its reader.
+            starts.append((min(inside), max(inside) if last < size else -1))
+        well += scan.moves.well[state]
+        badly += scan.moves.badly[state]
+        state = scan.moves.exits[state]
+    end = scans[-1].stop if scans else 0
+    ranges = []
+    for (first_start, open_start), following in zip(starts, [*(start for start, _ in starts[1:]), end], strict=False):
+        if open_start < 0 or following - open_start <= longest:
+            ranges.append(RecordRange(start=first_start, stop=following))
+            continue
+        if open_start > first_start:
+            ranges.append(RecordRange(start=first_start, stop=open_start))
+        ranges.append(RecordRange(start=open_start, stop=following, too_long=True))
+    return ranges, well, badly, state

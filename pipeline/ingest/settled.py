@@ -1,0 +1,169 @@
+"""Decisions about a file once all of its bytes were scanned."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from pipeline.errors import SourceError
+from pipeline.ingest.dialect import QUOTED
+from pipeline.ingest.encoding import detected_encoding
+from pipeline.ingest.inspection import Inspected
+from pipeline.ingest.listing import hive_values
+from pipeline.ingest.opening import OpenedFile
+from pipeline.ingest.parquet_blocks import ParquetFacts, RowSpan
+from pipeline.ingest.scan import BlockScan, RecordRange, resolve
+from pipeline.ingest.source_config import SourceConfig
+from pipeline.ingest.source_plan import SourceFile
+
+_SAMPLE_LINES = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledFile:
+    """A file with everything decided.
+
+    Attributes
+    ----------
+    file
+        As it stands in the plan.
+    kinds
+        Types of its columns, where they are not text.
+    ranges
+        Where its records lie, for text.
+    spans
+        Where its rows lie, for Parquet.
+    """
+
+    file: SourceFile
+    kinds: dict[str, pa.DataType] = field(default_factory=dict)
+    ranges: tuple[RecordRange, ...] = ()
+    spans: tuple[RowSpan, ...] = ()
+
+    def with_columns(self, columns: tuple[str, ...]) -> "SettledFile":
+        """The same file with these columns."""
+        return replace(self, file=replace(self.file, columns=columns))
+
+
+def encoding_of(opened: OpenedFile, scans: Sequence[BlockScan]) -> str:
+    """The file's encoding, by all of its bytes where nothing said so before.
+
+    It is UTF-8 unless that is clearly wrong: stray bytes in UTF-8 text are few beside its sequences, while text in
+    another encoding hardly ever holds a UTF-8 sequence by chance.
+
+    Raises
+    ------
+    SourceError
+        If it is text in no known encoding.
+    """
+    if opened.encoding:
+        return opened.encoding
+    valid, invalid = sum(scan.valid for scan in scans), sum(scan.invalid for scan in scans)
+    if invalid <= valid:
+        return "utf-8"
+    sample = [line for scan in scans for line in scan.sample][:_SAMPLE_LINES]
+    encoding = detected_encoding(sample)
+    if encoding is None:
+        raise SourceError(
+            opened.name,
+            f"its encoding cannot be told: {invalid} bytes are not UTF-8, such as in {sample[0][:40]!r}",
+            "Declare [source] encoding.",
+        )
+    return encoding
+
+
+def requoted(config: SourceConfig, seen: Inspected, scans: Sequence[BlockScan]) -> SourceConfig | None:
+    """Settings under which quotes are text, where all of the file speaks for that; None where the guess stands."""
+    if seen.format != "csv" or config.quote != "auto" or seen.dialect.quote is None:
+        return None
+    _, well, badly, last = resolve(scans, config.max_record)
+    if badly + int(last == QUOTED) <= well:
+        return None
+    return config.model_copy(update={"quote": "none", "delimiter": seen.dialect.delimiter})
+
+
+def settled_text(seen: Inspected, scans: Sequence[BlockScan], encoding: str, config: SourceConfig) -> SettledFile:
+    """A text file as it stands in the plan."""
+    opened = seen.opened
+    ranges, _, _, _ = resolve(scans, config.max_record)
+    ranges = [] if seen.empty else ranges
+    guessed = seen.format == "csv" and "auto" in {config.delimiter, config.quote, config.header}
+    file = SourceFile(
+        index=opened.index,
+        name=opened.name,
+        path=opened.path,
+        format=seen.format,
+        compression=opened.compression,
+        encoding=encoding,
+        dialect=seen.dialect,
+        bytes=opened.bytes,
+        columns=seen.columns,
+        empty=seen.empty,
+        note=_note(seen, scans, encoding, config, ranges),
+        data_path=opened.data_path,
+        data_bytes=opened.data_bytes,
+        data_start=seen.data_start,
+        lines=opened.lines,
+        hive=hive_values(opened.path) if config.hive else (),
+        guessed=guessed,
+        first_lines=seen.first_lines,
+    )
+    return SettledFile(file=file, ranges=tuple(ranges))
+
+
+def settled_parquet(opened: OpenedFile, facts: ParquetFacts, config: SourceConfig) -> SettledFile:
+    """A Parquet file as it stands in the plan."""
+    file = SourceFile(
+        index=opened.index,
+        name=opened.name,
+        path=opened.path,
+        format="parquet",
+        compression=opened.compression,
+        encoding="utf-8",
+        dialect=None,
+        bytes=opened.bytes,
+        columns=facts.columns,
+        empty=facts.rows == 0,
+        note="empty: it has no rows" if facts.rows == 0 else "",
+        data_path=opened.data_path,
+        data_bytes=opened.data_bytes,
+        data_start=0,
+        lines=None,
+        hive=hive_values(opened.path) if config.hive else (),
+        guessed=False,
+        first_lines="",
+    )
+    return SettledFile(file=file, kinds=facts.kinds, spans=facts.spans)
+
+
+def broken_files(facts: Sequence[object]) -> None:
+    """Nothing where no Parquet file is broken.
+
+    Raises
+    ------
+    SourceError
+        About the first one, naming the others.
+    """
+    broken = [fact for fact in facts if isinstance(fact, SourceError)]
+    if broken:
+        others = f"; broken as well: {', '.join(error.path for error in broken[1:])}" if len(broken) > 1 else ""
+        raise SourceError(broken[0].path, broken[0].problem + others, broken[0].cure)
+
+
+def _note(
+    seen: Inspected, scans: Sequence[BlockScan], encoding: str, config: SourceConfig, ranges: Sequence[RecordRange]
+) -> str:
+    notes = []
+    if seen.empty:
+        what = "0 bytes" if seen.opened.data_bytes == 0 else "a header only" if seen.first_row else "blank lines only"
+        notes.append(f"empty: {what}")
+    if encoding != "utf-8":
+        notes.append(f"read as {encoding} ({'detected' if config.encoding == 'auto' else 'declared'})")
+    nuls = sum(scan.nuls for scan in scans)
+    if nuls:
+        notes.append(f"{nuls} NUL character{'s' if nuls > 1 else ''} left out")
+    if seen.dialect.quote is None and seen.format == "csv" and config.quote == "auto":
+        notes.append("quotes are read as text, because most of them do not stand around fields")
+    if any(part.too_long for part in ranges):
+        notes.append(f"a record at byte {next(p.start for p in ranges if p.too_long)} is longer than max_record")
+    return "; ".join(notes)

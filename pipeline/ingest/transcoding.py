@@ -1,0 +1,119 @@
+"""Files in other encodings, rewritten as UTF-8, with the way back from each line to its raw bytes.
+
+Decoding comes before splitting: in several encodings a byte of a longer character can look like a delimiter or an
+escape. What cannot be decoded becomes a byte sequence that is not UTF-8, so that it costs its record and no more.
+"""
+
+import codecs
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import SourceError
+from pipeline.ingest.bytes_in import open_bytes
+from pipeline.ingest.encoding import unit_bytes
+
+_CHUNK_BYTES = 1 << 20
+#: A lone surrogate: encoded, it is three bytes that no UTF-8 text holds.
+_UNDECODABLE = "\udcff"
+
+
+def _mark_one_byte(error: UnicodeError) -> tuple[str, int]:
+    """Go on one byte further: a line feed behind a broken character must stay a line feed."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _UNDECODABLE, error.start + 1
+
+
+def _mark_unit(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _UNDECODABLE, error.end
+
+
+codecs.register_error("textmill-mark-byte", _mark_one_byte)
+codecs.register_error("textmill-mark-unit", _mark_unit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineMap:
+    """Where each line of a rewritten file was in its raw form: two files of int64, sorted, of equal length.
+
+    Attributes
+    ----------
+    text
+        Path of the offsets behind each line feed and carriage return in the rewritten file, 0 first.
+    raw
+        Path of the raw offsets of the same places.
+    """
+
+    text: str
+    raw: str
+
+    def raw_offsets(self, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Raw offsets of places that begin a line in the rewritten file, in the shape of `offsets`."""
+        if offsets.size == 0:
+            return offsets
+        known = np.memmap(self.text, dtype=np.int64, mode="r")
+        raw = np.memmap(self.raw, dtype=np.int64, mode="r")
+        return np.asarray(raw[np.searchsorted(known, offsets, side="right") - 1])
+
+
+def transcode(name: str, path: str, encoding: str, mark_bytes: int, target: Path) -> LineMap:
+    """The line map of `target`, the file at `path` rewritten as UTF-8 without its byte order mark.
+
+    Memory is bounded; the files appear only when they are complete.
+
+    Raises
+    ------
+    SourceError
+        If the encoding's line ends cannot be told from its bytes.
+    """
+    unit = unit_bytes(encoding)
+    decoder = codecs.getincrementaldecoder(encoding)(errors="textmill-mark-byte" if unit == 1 else "textmill-mark-unit")
+    paths = {kind: target.with_name(f"{target.name}.{kind}") for kind in ("text", "raw")}
+    aside = {path: path.with_name(path.name + ".part") for path in (target, *paths.values())}
+    counts = [0, 0]
+    raw_at, text_at = mark_bytes, 0
+    with (
+        open_bytes(path) as source,
+        open(aside[target], "wb") as rewritten,
+        open(aside[paths["text"]], "wb") as text_map,
+        open(aside[paths["raw"]], "wb") as raw_map,
+    ):
+        source.seek(mark_bytes)
+        text_map.write(np.int64(0).tobytes())
+        raw_map.write(np.int64(mark_bytes).tobytes())
+        more = True
+        while more:
+            chunk = source.read(_CHUNK_BYTES)
+            more = bool(chunk)
+            text = decoder.decode(chunk, final=not more).encode("utf-8", "surrogatepass")
+            rewritten.write(text)
+            for side, (data, width, base, place) in enumerate(
+                ((text, 1, text_at, text_map), (chunk, unit, raw_at, raw_map))
+            ):
+                ends = _line_ends(data, width, encoding) + base
+                counts[side] += ends.size
+                place.write(ends.tobytes())
+            raw_at += len(chunk)
+            text_at += len(text)
+    if counts[0] != counts[1]:
+        raise SourceError(
+            name,
+            f"line ends cannot be followed through the encoding {encoding} "
+            f"({counts[0]} in the text, {counts[1]} in the bytes)",
+            "Convert the file to UTF-8 first, for example with iconv.",
+        )
+    for final, part in aside.items():
+        part.replace(final)
+    return LineMap(text=str(paths["text"]), raw=str(paths["raw"]))
+
+
+def _line_ends(data: bytes, width: int, encoding: str) -> npt.NDArray[np.int64]:
+    """Offsets behind each line feed and carriage return."""
+    kind = f"{'>' if encoding.endswith('be') else '<'}u{width}"
+    units = np.frombuffer(data[: len(data) // width * width], dtype=kind)
+    return (np.flatnonzero((units == 10) | (units == 13)).astype(np.int64) + 1) * width

@@ -1,0 +1,95 @@
+"""Which bytes are UTF-8: whole buffers fast, and then, only where one is not, sequence by sequence."""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.ingest.kernel import Buffer, kernel
+
+
+def is_utf8(data: npt.NDArray[np.uint8]) -> bool:
+    """Whether all of `data` is well-formed UTF-8 (Unicode 16, table 3-7); true for no bytes."""
+    if data.size == 0:
+        return True
+    whole = pa.Array.from_buffers(
+        pa.large_string(), 1, [None, pa.py_buffer(np.array([0, data.size], dtype=np.int64)), pa.py_buffer(data)]
+    )
+    try:
+        whole.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def count_sequences(data: npt.NDArray[np.uint8], start: int, stop: int) -> tuple[int, int]:
+    """How many multi-byte sequences of ``data[start:stop]`` are well formed, and how many bytes are in none.
+
+    A sequence counts where its first byte lies, so that blocks add up: bytes before `start` and after `stop` are
+    looked at where `data` holds them (three on each side are enough).
+    """
+    well, badly = _count_sequences(data, start, stop)
+    return int(well), int(badly)
+
+
+@kernel
+def sequence_length(data: Buffer, i: int, stop: int) -> int:  # noqa: C901 - one table
+    """Length of the well-formed UTF-8 sequence that starts at `i`, below `stop`; 0 where there is none."""
+    lead = data[i]
+    if lead < 0x80:
+        return 1
+    if lead < 0xC2 or lead > 0xF4:
+        return 0
+    length = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
+    if i + length > stop:
+        return 0
+    second = data[i + 1]
+    low, high = 0x80, 0xBF
+    if lead == 0xE0:
+        low = 0xA0
+    elif lead == 0xED:
+        high = 0x9F
+    elif lead == 0xF0:
+        low = 0x90
+    elif lead == 0xF4:
+        high = 0x8F
+    if second < low or second > high:
+        return 0
+    for k in range(2, length):
+        if data[i + k] & 0xC0 != 0x80:
+            return 0
+    return length
+
+
+@kernel
+def _count_sequences(data: Buffer, start: int, stop: int) -> tuple[int, int]:
+    well, badly = 0, 0
+    i = start
+    # A sequence that begins up to three bytes before `start` and reaches over it was counted there.
+    for back in range(1, 4):
+        if start - back >= 0 and data[start - back] >= 0xC2:
+            length = sequence_length(data, start - back, data.shape[0])
+            if length > back:
+                i = start - back + length
+            break
+    while i < stop:
+        length = sequence_length(data, i, data.shape[0])
+        if length == 0:
+            badly += 1
+            i += 1
+        else:
+            if length > 1:
+                well += 1
+            i += length
+    return well, badly
+
+
+@kernel
+def valid_utf8(data: Buffer, start: int, stop: int) -> bool:
+    """Whether ``data[start:stop]`` is well-formed UTF-8."""
+    i = start
+    while i < stop:
+        length = sequence_length(data, i, stop)
+        if length == 0:
+            return False
+        i += length
+    return True
