@@ -1,5 +1,6 @@
 """Blocks staged and settled: every row has one fate, and repeats are those that a plain scan finds."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -20,6 +21,7 @@ from pipeline.ledger import merged
 
 CONTENT = pa.schema([("text", pa.string()), ("label", pa.string())])
 EXACT = KeySpec(columns=("text",), fate="duplicate", reason="exact")
+NO_EMPTY_TEXT = (EmptyText(op="empty_text"),)
 UNIQUE = KeySpec(columns=("label",), skip_null=True, fate="rejected", reason="label_unique")
 
 
@@ -35,7 +37,7 @@ def framed(rows, source="a.csv", start=0):
     return pa.table(columns, schema=frame.frame_schema(CONTENT))
 
 
-def staged(blocks, folder, passes, operations=(EmptyText(op="empty_text"),)):
+def staged(blocks, folder, passes, operations=NO_EMPTY_TEXT):
     folder.mkdir(parents=True, exist_ok=True)
     work = BlockWork(
         schema=CONTENT,
@@ -118,7 +120,7 @@ def test_fates_are_those_of_a_plain_scan(tmp_path_factory, blocks, passes):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
 def test_the_fingerprint_does_not_depend_on_blocks(tmp_path_factory, rows, cuts):
     edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
-    blocks = [rows[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    blocks = [rows[a:b] for a, b in itertools.pairwise(edges)]
 
     def lanes(pieces):
         summaries = staged(pieces, tmp_path_factory.mktemp("stage"), (EXACT,))
