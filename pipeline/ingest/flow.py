@@ -1,7 +1,7 @@
 """From a job to a committed version: the whole of ingest on one page."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 
@@ -9,9 +9,6 @@ import dask
 import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
-from storage.commit import CommitRequest, Version
-from storage.scan import DataFile
-from storage.store import Store
 
 from pipeline import frame
 from pipeline.config import JobConfig
@@ -19,13 +16,18 @@ from pipeline.errors import DataError
 from pipeline.execute import Execute
 from pipeline.ingest.checks import CheckCount, merged_counts, require_fit, require_shares
 from pipeline.ingest.operations import Operation, implied_operations, schema_after
+from pipeline.ingest.operations.operation import require_columns, require_text
 from pipeline.ingest.plan import SourcePlan, plan_source
 from pipeline.ingest.read import read_block
-from pipeline.ingest.settle import settle
+from pipeline.ingest.settle import Settling
+from pipeline.ingest.source_plan import Block
 from pipeline.ingest.stage_block import BlockSummary, BlockWork, KeySpec, added_counts, stage_partition, total_changed
 from pipeline.ledger import DUPLICATE, REJECTED, Ledger, merged
+from storage.commit import CommitRequest, Version
 from storage.errors import DatasetNotFoundError
 from storage.fingerprint import Fingerprint
+from storage.scan import DataFile
+from storage.store import Store
 
 #: What a person should hear while it runs.
 Note = Callable[[str], None]
@@ -42,7 +44,7 @@ class Steps:
     schema
         Content columns after them.
     passes
-        What is compared over the whole dataset, in order.
+        The keys that are compared over the whole dataset, in order.
     """
 
     operations: tuple[Operation, ...]
@@ -117,10 +119,13 @@ def ingest(
         note(text)
     steps = prepare_steps(job, plan.schema, allow_code=allow_code)
     summaries = clean_blocks(job, plan, steps, staging, execute)
-    stored = _stored_files(job, store) if steps.passes else ()
-    summaries = settle(summaries, steps.passes, stored, staging, _label(job), execute)
+    stored = _stored_files(job, store) if job.dataset.mode == "append" else ()
+    summaries = settle_blocks(job, steps, summaries, Settling(summaries, stored, staging, execute))
     ledger = merged(summary.ledger for summary in summaries)
-    counts = reduce(merged_counts, (summary.counts for summary in summaries), ())
+    nothing: tuple[CheckCount, ...] = ()
+    blocks = reduce(merged_counts, (summary.counts for summary in summaries), nothing)
+    # The ledger knows of those too that a pass over the whole dataset rejected.
+    counts = tuple(replace(count, rejected=ledger.rejected.get(count.name, 0)) for count in blocks)
     labels = added_counts([summary.labels for summary in summaries])
     ledger.require_balance()
     require_shares(job.check, counts)
@@ -150,7 +155,8 @@ def prepare_steps(job: JobConfig, schema: pa.Schema, *, allow_code: bool = False
     named = schema_after(schema, job.clean, allow_code=allow_code, origin=job.name)
     roles = {"text": job.train.text, "label": job.train.label} if job.train else {}
     if job.train:
-        job.train.require_fit(named)
+        require_text(named, [job.train.text], "[train] text")
+        require_columns(named, [job.train.label], "[train] label")
     implied = implied_operations(named.names, label_required=job.train is not None, **roles)
     require_fit(named, job.check, job.name)
     if job.dedupe is not None:
@@ -203,11 +209,11 @@ def clean_blocks(job: JobConfig, plan: SourcePlan, steps: Steps, staging: Path, 
             enforce_metadata=False,
         )
         tasks = staged.to_delayed()
-    partitions = execute("clean", [_summary(task) for task in tasks], sizes=[block.size_bytes for block in plan.blocks])
-    return list(partitions)
+    summarise = dask.delayed(_summary)
+    return execute("clean", [summarise(task) for task in tasks], sizes=[block.size_bytes for block in plan.blocks])
 
 
-def _read_partition(block: object) -> pd.DataFrame:
+def _read_partition(block: Block) -> pd.DataFrame:
     return frame.to_pandas(read_block(block))
 
 
@@ -215,7 +221,6 @@ def _number(number: int) -> pd.DataFrame:
     return pd.DataFrame({"number": [number]})
 
 
-@dask.delayed
 def _summary(partition: pd.DataFrame) -> BlockSummary:
     summary: BlockSummary = partition["summary"].iloc[0]
     return summary
@@ -225,9 +230,21 @@ def _label(job: JobConfig) -> str:
     return job.train.label if job.train else "label"
 
 
+def settle_blocks(
+    job: JobConfig, steps: Steps, summaries: list[BlockSummary], settling: Settling
+) -> list[BlockSummary]:
+    """The summaries after all comparisons over the whole dataset: unique values, equal rows, then similar texts."""
+    near = job.dedupe.near if job.dedupe else None
+    if not steps.passes and near is None:
+        return summaries
+    for spec in steps.passes:
+        settling.compare_keys(spec)
+    if job.dedupe is not None and near is not None:
+        settling.compare_texts(near, against_stored=job.dedupe.against_stored)
+    return settling.settled(_label(job))
+
+
 def _stored_files(job: JobConfig, store: Store) -> Sequence[DataFile]:
-    if job.dataset.mode == "replace":
-        return ()
     try:
         return store.snapshot(job.dataset.name).files
     except DatasetNotFoundError:

@@ -1,136 +1,129 @@
 """Passes over the whole dataset: which rows repeat others, and the parts without them.
 
-Each pass hashes the rows that are still there to keys, finds equal keys bucket by bucket, and leaves the answer in
-files; the rows themselves are rewritten once, at the end, and only where something was taken out.
+Each pass looks at the rows that are still there and leaves its answer in files; the rows themselves are rewritten
+once, at the end, and only where something was taken out.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import dask
 import pyarrow as pa
 import pyarrow.parquet as pq
-from dask import delayed
 
 from pipeline import frame
 from pipeline.execute import Execute
-from pipeline.ingest.dedupe.duplicates import DuplicateFile, Duplicates, find_duplicates, read_duplicates
-from pipeline.ingest.dedupe.key_files import KeyFile, bucket_count, total_rows, write_keys
-from pipeline.ingest.stage_block import (
-    BlockSummary,
-    KeySpec,
-    counted,
-    repeats_of,
-    write_block_keys,
-    write_fates,
-)
+from pipeline.ingest.dedupe.key_files import KeyFile, write_keys
+from pipeline.ingest.dedupe.resolve import Found, resolve_exact, resolve_near
+from pipeline.ingest.dedupe_config import NearConfig
+from pipeline.ingest.stage_block import BlockSummary, KeySpec, counted, repeats_of, write_block_keys, write_fates
 from pipeline.ledger import DUPLICATE, Ledger
 from storage.fingerprint import fingerprint_of
 from storage.parquet import write_part
 from storage.scan import DataFile, read_span
 
-#: Memory that finding the repeats of one bucket may take.
-BUCKET_BYTES = 256_000_000
+#: Memory that one task of a pass may take.
+PASS_BYTES = 256_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pass:
-    """A finished pass: which rows of which block repeat an earlier row.
+class Verdict:
+    """A finished pass.
 
     Attributes
     ----------
-    spec
-        What was compared.
-    files
-        All key files in row order, those of stored rows first.
-    buckets
-        The repeats that were found.
-    blocks
-        The numbers of the blocks, in the order of their key files.
+    fate, reason
+        What becomes of the rows it found.
+    found
+        Those rows, block by block, with the rows that survive for them.
     """
 
-    spec: KeySpec
-    files: tuple[KeyFile, ...]
-    buckets: tuple[DuplicateFile, ...]
-    blocks: tuple[int, ...]
-
-    def repeats(self, number: int) -> Duplicates:
-        """The repeats within one block."""
-        return read_duplicates(self.buckets, self.files, self.blocks.index(number))
+    fate: str
+    reason: str
+    found: Found
 
 
-def settle(
-    summaries: Sequence[BlockSummary],
-    passes: Sequence[KeySpec],
-    stored: Sequence[DataFile],
-    folder: Path,
-    label: str | None,
-    execute: Execute,
-) -> list[BlockSummary]:
-    """The summaries after all passes: parts rewritten without the repeats, fates and counts with them.
+class Settling:
+    """The passes over one run's staged blocks.
 
     Parameters
     ----------
     summaries
-        All blocks, in row order; their first key files belong to the first pass.
-    passes
-        What to compare, in order; rows taken out by one pass take no part in the next.
+        All blocks, in row order.
     stored
         Files of the version that rows are appended to; none in mode ``replace``.
     folder
         The staging folder.
-    label
-        The column to count values of.
     execute
         Runs the tasks.
     """
-    blocks = [summary for summary in summaries if summary.part is not None]
-    done: list[Pass] = []
-    for number, spec in enumerate(passes):
-        done.append(_one_pass(blocks, number, spec, stored if spec.against_stored else (), done, folder, execute))
-    if not any(bucket.duplicates for finished in done for bucket in finished.buckets):
-        return list(summaries)
-    tasks = [delayed(_without_repeats)(block, tuple(done), str(folder), label) for block in blocks]
-    rewritten = execute("settle", tasks, sizes=[block.part.bytes for block in blocks if block.part])
-    settled = {summary.number: summary for summary in rewritten}
-    return [settled.get(summary.number, summary) for summary in summaries]
+
+    def __init__(
+        self, summaries: Sequence[BlockSummary], stored: Sequence[DataFile], folder: Path, execute: Execute
+    ) -> None:
+        self._summaries = summaries
+        self._blocks = [summary for summary in summaries if summary.part is not None]
+        self._stored = stored
+        self._folder = folder
+        self._execute = execute
+        self._verdicts: list[Verdict] = []
+
+    def compare_keys(self, spec: KeySpec) -> None:
+        """Nothing; the rows that share a key with an earlier row are known."""
+        number = len(self._verdicts)
+        folder = self._folder / f"pass-{number}"
+        stored = self._stored if spec.against_stored else ()
+        old = [dask.delayed(_stored_keys)(file, at, spec, folder) for at, file in enumerate(stored)]
+        known = self._execute("stored keys", old) if old else []
+        if number == 0:
+            new = [block.keys for block in self._blocks if block.keys is not None]
+        else:
+            new = self._execute(
+                "keys",
+                [
+                    dask.delayed(write_block_keys)(table, block.number, spec, folder)
+                    for block, table in zip(self._blocks, self._rows_left(), strict=True)
+                ],
+            )
+        found = resolve_exact([*known, *new], folder, self._execute, PASS_BYTES, len(known))
+        self._verdicts.append(Verdict(fate=spec.fate, reason=spec.reason, found=found))
+
+    def compare_texts(self, near: NearConfig, *, against_stored: bool) -> None:
+        """Nothing; the rows whose text is nearly that of another are known."""
+        stored = self._stored if against_stored else ()
+        old = [dask.delayed(_stored_texts)(file, near.column) for file in stored]
+        folder = self._folder / f"pass-{len(self._verdicts)}"
+        found = resolve_near([*old, *self._rows_left()], near, folder, self._execute, PASS_BYTES, len(old))
+        self._verdicts.append(Verdict(fate=DUPLICATE, reason=found.kind, found=found))
+
+    def settled(self, label: str | None) -> list[BlockSummary]:
+        """The summaries with parts, fates and counts as the passes decided; `label` is the column to count."""
+        if not any(verdict.found.duplicates for verdict in self._verdicts):
+            return list(self._summaries)
+        verdicts = dask.delayed(tuple(self._verdicts), traverse=False)
+        tasks = [
+            dask.delayed(_without_repeats)(block, at, verdicts, self._folder, label)
+            for at, block in enumerate(self._blocks)
+        ]
+        rewritten = self._execute("settle", tasks, sizes=[block.part.bytes for block in self._blocks if block.part])
+        by_number = {summary.number: summary for summary in rewritten}
+        return [by_number.get(summary.number, summary) for summary in self._summaries]
+
+    def _rows_left(self) -> list[Any]:
+        """A task a block that gives its rows, those taken out so far with their fate."""
+        verdicts = dask.delayed(tuple(self._verdicts), traverse=False)
+        return [dask.delayed(_condemned)(block, at, verdicts) for at, block in enumerate(self._blocks)]
 
 
-def _one_pass(
-    blocks: Sequence[BlockSummary],
-    number: int,
-    spec: KeySpec,
-    stored: Sequence[DataFile],
-    done: Sequence[Pass],
-    folder: Path,
-    execute: Execute,
-) -> Pass:
-    keys = folder / f"keys-{number}"
-    old = execute("keys", [delayed(_stored_keys)(file, at, spec, str(keys)) for at, file in enumerate(stored)])
-    if number == 0:
-        new = [block.keys for block in blocks]
-    else:
-        new = execute("keys", [delayed(_keys_left)(block, tuple(done), spec, str(keys)) for block in blocks])
-    files = (*old, *new)
-    buckets = bucket_count(total_rows(files), BUCKET_BYTES)
-    tasks = [
-        delayed(find_duplicates)(files, bucket, buckets, folder / f"repeats-{number}" / f"{bucket:04d}", len(old))
-        for bucket in range(buckets)
-    ]
-    found = execute("dedupe", tasks)
-    return Pass(spec=spec, files=files, buckets=tuple(found), blocks=tuple(block.number for block in blocks))
+def _stored_keys(file: DataFile, at: int, spec: KeySpec, folder: Path) -> KeyFile:
+    table = read_span(file, 0, file.rows, [*dict.fromkeys([*spec.columns, *frame.ROW_ID])])
+    return write_keys(table, spec.columns, folder / f"stored-{at:06d}", spec.normalize, skip_null=spec.skip_null)
 
 
-def _stored_keys(file: DataFile, at: int, spec: KeySpec, folder: str) -> KeyFile:
-    columns = [*dict.fromkeys([*spec.columns, *frame.ROW_ID])]
-    table = read_span(file, 0, file.rows, columns)
-    path = Path(folder) / f"stored-{at:06d}.keys"
-    return write_keys(table, spec.columns, path, spec.normalize, skip_null=spec.skip_null)
-
-
-def _keys_left(block: BlockSummary, done: Sequence[Pass], spec: KeySpec, folder: str) -> KeyFile:
-    table = _read_part(block)
-    return write_block_keys(_condemned(table, block.number, done), block.number, spec, Path(folder))
+def _stored_texts(file: DataFile, column: str) -> pa.Table:
+    return read_span(file, 0, file.rows, [column, *frame.ROW_ID])
 
 
 def _read_part(block: BlockSummary) -> pa.Table:
@@ -142,44 +135,51 @@ def _read_part(block: BlockSummary) -> pa.Table:
     return table.append_column(frame.FATE, nothing).append_column(frame.REASON, nothing)
 
 
-def _condemned(table: pa.Table, number: int, done: Sequence[Pass]) -> pa.Table:
-    for finished in done:
-        mask = finished.repeats(number).mask(table.num_rows)
-        table = frame.condemn(table, mask, finished.spec.fate, finished.spec.reason)
+def _condemned(block: BlockSummary, at: int, verdicts: Sequence[Verdict]) -> pa.Table:
+    table = _read_part(block)
+    for verdict in verdicts:
+        mask = verdict.found.of_block(at).mask(table.num_rows)
+        table = frame.condemn(table, mask, verdict.fate, verdict.reason)
     return table
 
 
-def _without_repeats(block: BlockSummary, done: Sequence[Pass], folder: str, label: str | None) -> BlockSummary:
+def _without_repeats(
+    block: BlockSummary, at: int, verdicts: Sequence[Verdict], folder: Path, label: str | None
+) -> BlockSummary:
     """The block's summary after its repeats moved from its part to its fates."""
-    table = _read_part(block)
-    ledger, gone = block.ledger, []
-    for finished in done:
-        repeats = finished.repeats(block.number)
-        if not len(repeats.rows):
-            continue
-        spec = finished.spec
-        rows = table.take(pa.array(repeats.rows)).drop_columns([frame.FATE, frame.REASON])
-        gone.append(repeats_of(rows, spec.fate, spec.reason, repeats.sources, repeats.positions))
-        table = frame.condemn(table, repeats.mask(table.num_rows), spec.fate, spec.reason)
-        ledger = ledger.merge(_moved(spec, len(repeats.rows)))
-    if not gone:
+    table = _condemned(block, at, verdicts)
+    fates, ledger = _fates_of_repeats(table, at, verdicts)
+    if not fates.num_rows:
         return block
     kept = table.filter(pa.array(frame.alive(table))).drop_columns([frame.FATE, frame.REASON])
     content = frame.content_names(kept)
-    fates = write_fates(pa.concat_tables(gone), Path(folder) / f"fates-{block.number:06d}-repeats.parquet")
-    path = Path(folder) / f"settled-{block.number:06d}.parquet"
+    part = write_fates(fates, folder / f"fates-{block.number:06d}-repeats.parquet")
+    path = folder / f"settled-{block.number:06d}.parquet"
     return replace(
         block,
-        ledger=ledger,
+        ledger=block.ledger.merge(ledger),
         part=write_part(kept, path) if kept.num_rows else None,
-        fates=(*block.fates, *([fates] if fates else [])),
+        fates=(*block.fates, *([part] if part else [])),
         fingerprint=fingerprint_of(kept, content),
         labels=counted(kept[label]) if label in content else {},
     )
 
 
-def _moved(spec: KeySpec, rows: int) -> Ledger:
+def _fates_of_repeats(table: pa.Table, at: int, verdicts: Sequence[Verdict]) -> tuple[pa.Table, Ledger]:
+    fates, ledger = [], Ledger()
+    content = table.drop_columns([frame.FATE, frame.REASON])
+    for verdict in verdicts:
+        repeats = verdict.found.of_block(at)
+        rows = content.take(pa.array(repeats.rows))
+        fates.append(repeats_of(rows, verdict.fate, verdict.reason, repeats.sources, repeats.positions))
+        ledger = ledger.merge(_moved(verdict, rows.num_rows))
+    return pa.concat_tables(fates), ledger
+
+
+def _moved(verdict: Verdict, rows: int) -> Ledger:
     """What changes in a ledger when `rows` kept rows turn out to repeat others."""
-    if spec.fate == DUPLICATE:
-        return Ledger(kept=-rows, duplicates={spec.reason: rows})
-    return Ledger(kept=-rows, rejected={spec.reason: rows})
+    if not rows:
+        return Ledger()
+    if verdict.fate == DUPLICATE:
+        return Ledger(kept=-rows, duplicates={verdict.reason: rows})
+    return Ledger(kept=-rows, rejected={verdict.reason: rows})

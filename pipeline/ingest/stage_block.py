@@ -164,7 +164,7 @@ def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
         sources=sources,
         changed=cleaned.changed,
         counts=checked.counts,
-        keys=write_block_keys(kept, number, work.keys, folder / "keys-0") if work.keys else None,
+        keys=write_block_keys(kept, number, work.keys, folder / "pass-0") if work.keys else None,
     )
 
 

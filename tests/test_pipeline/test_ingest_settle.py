@@ -15,7 +15,7 @@ from pipeline.errors import LedgerError
 from pipeline.execute import run_here
 from pipeline.ingest.operations import EmptyText
 from pipeline.ingest.operations.operation import Operation, Outcome
-from pipeline.ingest.settle import settle
+from pipeline.ingest.settle import Settling
 from pipeline.ingest.stage_block import BlockWork, KeySpec, stage_block
 from pipeline.ledger import merged
 
@@ -52,7 +52,10 @@ def staged(blocks, folder, passes, operations=NO_EMPTY_TEXT):
     for number, rows in enumerate(blocks):
         summaries.append(stage_block(framed(rows, start=start), number, work))
         start += len(rows)
-    return settle(summaries, passes, (), folder, "label", run_here)
+    settling = Settling(summaries, (), folder, run_here)
+    for spec in passes:
+        settling.compare_keys(spec)
+    return settling.settled("label")
 
 
 def kept_rows(summaries):
