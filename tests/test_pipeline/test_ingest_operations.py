@@ -168,6 +168,10 @@ def test_every_operation_keeps_rows_and_fates(rows):
         "rename": {"columns": {"body": "text"}},
         "filter_length": {"min": 3},
         "python": {"function": "os.path:basename"},
+        "filter_symbols": {"min_letters": 0.5},
+        "filter_language": {"keep": ["en"]},
+        "filter_terms": {"terms": ["a", "你"]},
+        "sample": {"share": 0.5},
     }
     for name in OPERATIONS:
         before = make_frame({"text": pa.array(texts, pa.string()), "label": pa.array(texts, pa.string())}, dead)

@@ -8,10 +8,16 @@ import pyarrow as pa
 from pydantic import Field
 
 from pipeline.errors import JobFileError
+from pipeline.ingest.operations.chinese import ConvertChinese, FoldWidth
 from pipeline.ingest.operations.custom import Python
 from pipeline.ingest.operations.filters import EmptyText, FilterLength
+from pipeline.ingest.operations.language import DetectLanguage, FilterLanguage
+from pipeline.ingest.operations.masking import Mask
 from pipeline.ingest.operations.operation import Operation, content_columns
+from pipeline.ingest.operations.quality import FilterC4, FilterGopher, FilterSymbols, KeepSentences
 from pipeline.ingest.operations.repair import FixText, StripHtml
+from pipeline.ingest.operations.repetition import FilterRepetition
+from pipeline.ingest.operations.sampling import FilterTerms, Sample
 from pipeline.ingest.operations.tables import (
     DropColumns,
     DropNull,
@@ -37,12 +43,24 @@ CleanOperation = Annotated[
     | Trim
     | CollapseWhitespace
     | Lowercase
+    | FoldWidth
+    | ConvertChinese
+    | Mask
+    | KeepSentences
+    | DetectLanguage
     | MapValues
     | FillNull
     | DropNull
     | DropColumns
     | Rename
     | FilterLength
+    | FilterSymbols
+    | FilterRepetition
+    | FilterGopher
+    | FilterC4
+    | FilterLanguage
+    | FilterTerms
+    | Sample
     | EmptyText
     | MissingLabel
     | Python,
