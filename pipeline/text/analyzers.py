@@ -4,8 +4,7 @@ Each writes a normalised copy of the document into `buffer`, the bounds of its u
 `starts` and `ends`, and the first unit of each run into `runs`. An n-gram is n units of one run in a row, and is the
 span of `buffer` from the first unit's start to the last one's end, so that hashing never has to join pieces.
 
-`buffer` must hold ``2 * (end - start) + 2`` bytes more than the longest document, `starts`, `ends` and `runs` as many
-items.
+`buffer`, `starts`, `ends` and `runs` must hold ``3 * (end - start) + 3`` items.
 """
 
 import numpy as np
@@ -105,6 +104,14 @@ def char_units(
 
 
 @compiled
+def _blank_unit(buffer: Bytes, at: int, starts: Bounds, ends: Bounds, unit: int) -> int:
+    buffer[at] = _BLANK
+    starts[unit] = at
+    ends[unit] = at + 1
+    return at + 1
+
+
+@compiled
 def char_wb_units(
     text: Bytes, start: int, end: int, kinds: Bytes, buffer: Bytes, starts: Bounds, ends: Bounds, runs: Bounds
 ) -> tuple[int, int]:
@@ -120,10 +127,7 @@ def char_wb_units(
             continue
         runs[words] = units
         words += 1
-        buffer[at] = _BLANK
-        starts[units] = at
-        at += 1
-        ends[units] = at
+        at = _blank_unit(buffer, at, starts, ends, units)
         units += 1
         while position < end:
             width = width_at(text, position, end)
@@ -134,13 +138,71 @@ def char_wb_units(
             ends[units] = at
             units += 1
             position += width
-        buffer[at] = _BLANK
-        starts[units] = at
-        at += 1
-        ends[units] = at
+        at = _blank_unit(buffer, at, starts, ends, units)
         units += 1
     runs[words] = units
     return units, words
+
+
+@compiled
+def _lone_ideograph(text: Bytes, position: int, end: int, kinds: Bytes) -> bool:
+    """Whether an ideograph starts at `position` and space, or the end, follows it."""
+    width = width_at(text, position, end)
+    if not kinds[point_at(text, position, width)] & IDEOGRAPH:
+        return False
+    after = position + width
+    return after >= end or kinds[point_at(text, after, width_at(text, after, end))] & SPACE != 0
+
+
+@compiled
+def _has_word(text: Bytes, start: int, end: int, kinds: Bytes) -> bool:
+    position = start
+    while position < end:
+        width = width_at(text, position, end)
+        if kinds[point_at(text, position, width)] & WORD:
+            return True
+        position += width
+    return False
+
+
+@compiled
+def _append_words(
+    text: Bytes,
+    start: int,
+    end: int,
+    kinds: Bytes,
+    buffer: Bytes,
+    starts: Bounds,
+    ends: Bounds,
+    runs: Bounds,
+    units: int,
+    count: int,
+) -> tuple[int, int]:
+    """Units and runs after one run was added for each word of three or more characters that are no ideographs."""
+    at = int(ends[units - 1])
+    position = start
+    while position < end:
+        token = at
+        characters = 0
+        while position < end:
+            width = width_at(text, position, end)
+            kind = kinds[point_at(text, position, width)]
+            if kind & IDEOGRAPH or not kind & WORD:
+                break
+            at = _copied(buffer, at, text, position, width)
+            position += width
+            characters += 1
+        if characters >= 3:
+            starts[units] = token
+            ends[units] = at
+            units += 1
+            count += 1
+            runs[count] = units
+        else:
+            at = token
+        if position < end:
+            position += width_at(text, position, end)
+    return units, count
 
 
 @compiled
@@ -149,36 +211,43 @@ def chinese_units(
 ) -> tuple[int, int]:
     """Units and runs for text without spaces between words.
 
-    A character of Han, kana, Hangul and the like is a unit; so is a whole word or number of other scripts. Space
-    between units is skipped, other characters end the run.
+    A run is a stretch between spaces, with a blank before and after it; its characters are the units, as in
+    `char_wb_units`. Ideographs spaced out one by one are one run. A word or number of three or more characters of
+    another script is a run, and a unit, of its own. A text without any letter, digit or ideograph has no units.
     """
+    if not _has_word(text, start, end, kinds):
+        return 0, 0
     at = 0
     units = 0
     count = 0
-    runs[0] = 0
+    after_lone = False
     position = start
-    in_word = False
     while position < end:
         width = width_at(text, position, end)
-        kind = kinds[point_at(text, position, width)]
-        if kind & IDEOGRAPH or (kind & WORD and not in_word):
-            if kind & IDEOGRAPH == 0 and units > runs[count] and at > 0:
-                # Two words side by side need a blank between them, or they would read as one.
-                buffer[at] = _BLANK
-                at += 1
+        if kinds[point_at(text, position, width)] & SPACE:
+            position += width
+            continue
+        lone = _lone_ideograph(text, position, end, kinds)
+        if lone and after_lone:
+            # The run goes on: its closing blank is taken back.
+            units -= 1
+            at -= 1
+        else:
+            runs[count] = units
+            count += 1
+            at = _blank_unit(buffer, at, starts, ends, units)
+            units += 1
+        after_lone = lone
+        while position < end:
+            width = width_at(text, position, end)
+            if kinds[point_at(text, position, width)] & SPACE:
+                break
             starts[units] = at
             at = _copied(buffer, at, text, position, width)
             ends[units] = at
             units += 1
-        elif kind & WORD:
-            at = _copied(buffer, at, text, position, width)
-            ends[units - 1] = at
-        elif not kind & SPACE and units > runs[count]:
-            count += 1
-            runs[count] = units
-        in_word = kind & WORD != 0 and kind & IDEOGRAPH == 0
-        position += width
-    if units > runs[count]:
-        count += 1
-        runs[count] = units
-    return units, count
+            position += width
+        at = _blank_unit(buffer, at, starts, ends, units)
+        units += 1
+    runs[count] = units
+    return _append_words(text, start, end, kinds, buffer, starts, ends, runs, units, count)

@@ -23,8 +23,8 @@ class FeatureConfig(Settings):
 
     analyzer: Analyzer = "word"
     """What a text is cut into: `word` (runs of two or more letters or digits), `char` (characters), `char_wb`
-    (characters within a word and its edges), `chinese` (characters of a run without punctuation or space;
-    Latin words and numbers inside stay whole)."""
+    (characters within a word and its edges), `chinese` (characters within a stretch without spaces and its edges,
+    spaced-out characters joined, longer Latin words and numbers as a whole too)."""
 
     ngrams: tuple[int, int] | None = None
     """Shortest and longest n-gram, such as `[1, 2]`. Not given: `[1, 2]` for `word` and `chinese`, `[2, 4]` for

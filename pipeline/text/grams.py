@@ -172,7 +172,7 @@ def hash_documents(
     for row in range(documents):
         longest = max(longest, offsets[row + 1] - offsets[row])
     lowered = np.empty(longest * 3 // 2 + 2, np.uint8)
-    room = 2 * len(lowered) + 8
+    room = 3 * len(lowered) + 8
     buffer = np.empty(room, np.uint8)
     starts = np.empty(room, np.int32)
     ends = np.empty(room, np.int32)

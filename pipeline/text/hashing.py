@@ -61,8 +61,8 @@ def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sp
     low, high = features.ngram_range
     tables = unicode_tables()
     bounds, indices, values = hash_documents(
-        _read_only(offsets),
-        _read_only(data),
+        read_only(offsets),
+        read_only(data),
         _CODES[features.analyzer],
         low,
         high,
@@ -77,7 +77,7 @@ def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sp
 def hash_contents(texts: pa.Array | pa.ChunkedArray, seed: int) -> npt.NDArray[np.uint64]:
     """A keyed 64-bit hash (MurmurHash64A) of each text's bytes, shape (rows,); equal texts have equal hashes."""
     offsets, data = text_buffers(texts)
-    return content_hashes(_read_only(offsets), _read_only(data), np.uint64(seed))
+    return content_hashes(read_only(offsets), read_only(data), np.uint64(seed))
 
 
 def csr(
@@ -90,8 +90,8 @@ def csr(
     return matrix
 
 
-def _read_only(array: npt.NDArray[_Item]) -> npt.NDArray[_Item]:
-    # One kind of array means one compiled version, whether a buffer was writeable or not.
+def read_only(array: npt.NDArray[_Item]) -> npt.NDArray[_Item]:
+    """A contiguous view that cannot be written: one kind of array means one compiled version of what reads it."""
     view = np.ascontiguousarray(array).view()
     view.setflags(write=False)
     return view

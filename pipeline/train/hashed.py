@@ -1,0 +1,171 @@
+"""The first pass over the rows: training blocks, hashed once and kept on disk."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from dask import delayed
+from scipy import sparse
+from storage.scan import Span, cut, read_spans
+from storage.versions import Snapshot
+
+from pipeline.execute import Execute
+from pipeline.text.config import FeatureConfig
+from pipeline.text.hashing import hash_texts
+from pipeline.text.tfidf import document_frequencies
+from pipeline.train.block_files import is_written, open_array, open_rows, read_record, write_block
+from pipeline.train.columns import as_text, needed_columns, testing_rows
+from pipeline.train.config import TrainConfig
+
+#: Counts of this many blocks are added up by one task.
+_FAN_IN = 16
+#: Changes when the same settings mean other bytes on disk.
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HashedBlock:
+    """A block's hashed rows on disk: those that train first, then those that test.
+
+    Attributes
+    ----------
+    folder
+        Where it lies.
+    rows
+        Rows of the version in it.
+    train_rows, test_rows
+        Rows in it with a label, by side; rows that train and have no feature are left out.
+    missing_label
+        Rows without a label, which can neither train nor test.
+    no_features
+        Rows without any feature that would have trained.
+    train_labels, test_labels
+        Rows by label; `train_labels` counts those without features too.
+    """
+
+    folder: str
+    rows: int
+    train_rows: int
+    test_rows: int
+    missing_label: int
+    no_features: int
+    train_labels: Mapping[str, int]
+    test_labels: Mapping[str, int]
+
+    @property
+    def progress_rows(self) -> int:
+        """Rows done with it, for whoever shows progress."""
+        return self.rows
+
+    def train_matrix(self) -> sparse.csr_matrix:
+        """Hashed counts of the rows that train."""
+        return open_rows(Path(self.folder), 0, self.train_rows)
+
+    def test_matrix(self) -> sparse.csr_matrix:
+        """Hashed counts of the rows that test."""
+        return open_rows(Path(self.folder), self.train_rows, self.train_rows + self.test_rows)
+
+    def targets(self, labels: Sequence[str]) -> npt.NDArray[np.int32]:
+        """Each row's place in `labels`, -1 where it is not among them, shape (train_rows + test_rows,)."""
+        places = {label: place for place, label in enumerate(labels)}
+        known = [places.get(label, -1) for label in read_record(Path(self.folder))["labels"]]
+        return np.array([*known, -1], np.int32)[open_array(Path(self.folder), "labels")]
+
+
+def feature_key(snapshot: Snapshot, features: FeatureConfig, train: TrainConfig) -> str:
+    """A name for the hashed blocks of these rows with these settings: equal names, equal bytes."""
+    version = snapshot.version
+    facts = {
+        "format": _FORMAT,
+        "unicode": unicodedata.unidata_version,
+        "version": [version.dataset, version.number, version.fingerprint, version.run],
+        "files": [[Path(file.path).name, file.rows, file.bytes] for file in snapshot.files],
+        "features": features.model_dump(mode="json", include={"analyzer", "bits", "lowercase"}),
+        "ngrams": features.ngram_range,
+        "train": train.model_dump(mode="json", include={"text", "label", "split", "block_rows"}),
+    }
+    return sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:24]
+
+
+def hash_blocks(
+    snapshot: Snapshot, features: FeatureConfig, train: TrainConfig, folder: Path, execute: Execute
+) -> tuple[list[HashedBlock], npt.NDArray[np.int32]]:
+    """The version's blocks, hashed, and how many rows that train hold each bucket, shape (buckets,).
+
+    Blocks are cut by row position, whatever files the rows lie in. Blocks that are in `folder` already are not made
+    again.
+    """
+    tasks = [
+        delayed(hash_block, pure=False)(spans, snapshot.schema, features, train, folder / f"{number:08d}")
+        for number, spans in enumerate(cut(snapshot, train.block_rows))
+    ]
+    if not tasks:
+        return [], np.zeros(features.width, np.int32)
+    sums = [delayed(_counted, pure=False)(tasks[at : at + _FAN_IN]) for at in range(0, len(tasks), _FAN_IN)]
+    while len(sums) > 1:
+        sums = [delayed(_added, pure=False)(sums[at : at + _FAN_IN]) for at in range(0, len(sums), _FAN_IN)]
+    sizes = [_span_bytes(spans) for spans in cut(snapshot, train.block_rows)]
+    *blocks, counts = execute("features", [*tasks, sums[0]], sizes=[*sizes, 0])
+    return blocks, counts
+
+
+def hash_block(
+    spans: Sequence[Span], schema: pa.Schema, features: FeatureConfig, train: TrainConfig, folder: Path
+) -> HashedBlock:
+    """One block, hashed and written to `folder`, or found there."""
+    if is_written(folder):
+        return _of_record(folder, read_record(folder))
+    table = read_spans(spans, needed_columns(train), schema=schema)
+    labels, text = as_text(table[train.label]), as_text(table[train.text])
+    labelled = np.asarray(pc.is_valid(labels))
+    tests = testing_rows(table, text, train.split)
+    matrix = hash_texts(text, features)
+    featured = np.diff(matrix.indptr) > 0
+    training, testing = labelled & ~tests, labelled & tests
+    chosen = np.concatenate([np.flatnonzero(training & featured), np.flatnonzero(testing)])
+    encoded = labels.take(pa.array(chosen)).dictionary_encode()
+    record = {
+        "rows": table.num_rows,
+        "train_rows": int((training & featured).sum()),
+        "test_rows": int(testing.sum()),
+        "missing_label": int((~labelled).sum()),
+        "no_features": int((training & ~featured).sum()),
+        "train_labels": _label_counts(labels, training),
+        "test_labels": _label_counts(labels, testing),
+        "labels": encoded.dictionary.to_pylist(),
+    }
+    write_block(folder, matrix[chosen], np.asarray(encoded.indices, np.int32), record)
+    return _of_record(folder, record)
+
+
+def _of_record(folder: Path, record: dict[str, Any]) -> HashedBlock:
+    facts = {name: value for name, value in record.items() if name not in ("labels", "columns")}
+    return HashedBlock(folder=str(folder), **facts)
+
+
+def _label_counts(labels: pa.Array, which: npt.NDArray[np.bool_]) -> dict[str, int]:
+    counts = pc.value_counts(labels.filter(pa.array(which)))
+    return {pair["values"]: pair["counts"] for pair in counts.to_pylist()}
+
+
+def _counted(blocks: Sequence[HashedBlock]) -> npt.NDArray[np.int32]:
+    return _added([document_frequencies(block.train_matrix()) for block in blocks])
+
+
+def _added(counts: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
+    total = counts[0].copy()
+    for count in counts[1:]:
+        total += count
+    return total
+
+
+def _span_bytes(spans: Sequence[Span]) -> int:
+    return sum(span.file.bytes * span.rows // max(span.file.rows, 1) for span in spans)

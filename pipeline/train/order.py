@@ -1,0 +1,26 @@
+"""Shuffles that depend on numbers alone: the same in every version of every library."""
+
+import numpy as np
+import numpy.typing as npt
+
+
+def mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Each value scrambled one to one (the finaliser of SplitMix64; Steele, Lea, Flood 2014), same shape."""
+    with np.errstate(over="ignore"):
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def keys(count: int, *seeds: int) -> npt.NDArray[np.uint64]:
+    """Random-looking numbers that depend on `seeds` alone, shape (count,)."""
+    state = np.zeros(1, np.uint64)
+    with np.errstate(over="ignore"):
+        for seed in seeds:
+            state = mixed(state + np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15))
+        return mixed(state + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+
+
+def shuffled(count: int, *seeds: int) -> npt.NDArray[np.int64]:
+    """The numbers from 0 to `count` - 1 in an order that depends on `seeds` alone, shape (count,)."""
+    return np.argsort(keys(count, *seeds), kind="stable").astype(np.int64)
