@@ -164,8 +164,8 @@ def _of_ingest(job: JobConfig, store: Store, run: str, ingested: Ingested) -> Ru
         ledger=ledger,
         operations=(
             *(
-                OperationResult(name=name, changed=changed, removed=ledger.filtered.get(name, 0))
-                for name, changed in ingested.operations
+                OperationResult(name=name, changed=changed, removed=removed)
+                for name, changed, removed in ingested.operations
             ),
             *(OperationResult(name=count.name, changed=0, removed=count.rejected) for count in ingested.counts),
         ),

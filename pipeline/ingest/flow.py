@@ -69,7 +69,7 @@ class Ingested:
     sources
         Records read by source file.
     operations
-        Each operation's name with the rows it changed.
+        Each operation's name with the rows it changed and the rows it took out.
     counts
         Each check with the rows it looked at and rejected.
     schema
@@ -81,7 +81,7 @@ class Ingested:
     ledger: Ledger
     labels: dict[str, int]
     sources: dict[str, int]
-    operations: tuple[tuple[str, int], ...]
+    operations: tuple[tuple[str, int, int], ...]
     counts: tuple[CheckCount, ...]
     schema: pa.Schema
 
@@ -131,14 +131,13 @@ def ingest(
     require_shares(job.check, counts)
     require_usable(job, ledger, labels, steps.schema)
     version = store.commit(_request(job, run, steps, summaries, ledger))
-    changed = total_changed(summaries, len(steps.operations))
     return Ingested(
         version=version,
         plan=plan,
         ledger=ledger,
         labels=labels,
         sources=added_counts([summary.sources for summary in summaries]),
-        operations=tuple(zip((step.rule for step in steps.operations), changed, strict=True)),
+        operations=_told(steps, summaries, ledger),
         counts=counts,
         schema=steps.schema,
     )
@@ -273,6 +272,15 @@ def require_usable(job: JobConfig, ledger: Ledger, labels: dict[str, int], schem
             "least two; nothing was committed",
             "Check [source] columns and the cleaning of labels, or leave out [train] to build the dataset alone",
         )
+
+
+def _told(steps: Steps, summaries: Sequence[BlockSummary], ledger: Ledger) -> tuple[tuple[str, int, int], ...]:
+    changed = total_changed(summaries, len(steps.operations))
+    removed = added_counts([ledger.filtered, ledger.rejected])
+    return tuple(
+        (step.name or getattr(step, "op", step.rule), rows, removed.get(step.rule, 0))
+        for step, rows in zip(steps.operations, changed, strict=True)
+    )
 
 
 def _request(
