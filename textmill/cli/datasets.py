@@ -1,0 +1,224 @@
+"""The verbs on datasets and their versions."""
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+import pyarrow as pa
+from rich.text import Text
+
+from storage.scan import iter_rows
+from storage.store import Store
+from storage.versions import Snapshot, Version
+from textmill.cli.names import DATASET, VERSION
+from textmill.cli.output import cell, print_json, print_pairs, print_table, results
+from textmill.cli.verb import verb
+from textmill.report.facts import portions
+from textmill.report.units import count, share, size
+
+_FIRST_ROWS = 5
+
+
+@verb(
+    examples=[
+        ("textmill datasets", "what is in ./store"),
+        ("textmill datasets --store /data/store --json", "the same of another store, for programs"),
+    ]
+)
+def datasets(store: str, as_json: bool) -> None:
+    """List the datasets of a store, with their newest versions."""
+    found = Store.open(store).datasets()
+    if as_json:
+        return print_json([asdict(each) for each in found])
+    if not found:
+        click.echo(f"No datasets in {store} yet. Make one by running a job: textmill run JOB.toml", err=True)
+        return None
+    rows = [
+        (each.name, each.version, count(each.rows), size(each.bytes), each.versions, when(each.updated_at))
+        for each in found
+    ]
+    return print_table(("dataset", ">newest", ">rows", ">size", ">versions", "changed"), rows)
+
+
+@verb(
+    examples=[
+        ("textmill show tickets", "the newest version"),
+        ("textmill show tickets --at 2", "an earlier one; a tag or a time works too"),
+    ]
+)
+@click.argument("name", type=DATASET)
+@click.option("--at", type=VERSION, help="A version: its number, tag, or a time.")
+def show(name: str, at: int | str | None, store: str, as_json: bool) -> None:
+    """Show a dataset: columns, size, ledger, first rows."""
+    snapshot = Store.open(store).snapshot(name, at)
+    if as_json:
+        return print_json({**version_facts(snapshot.version), "columns": _columns(snapshot.schema),
+                           "paths": [file.path for file in snapshot.files]})  # fmt: skip
+    _print_version(snapshot.version)
+    _print_section("Columns")
+    print_table(("column", "type"), _columns(snapshot.schema).items())
+    _print_ledger(snapshot.version)
+    _print_first_rows(snapshot)
+    return None
+
+
+@verb(examples=[("textmill versions tickets", "all versions, newest first")])
+@click.argument("name", type=DATASET)
+def versions(name: str, store: str, as_json: bool) -> None:
+    """List a dataset's versions, newest first."""
+    found = Store.open(store).versions(name)
+    if as_json:
+        return print_json([version_facts(version) for version in found])
+    rows = [
+        (
+            version.number,
+            ", ".join(version.tags),
+            count(version.rows),
+            size(version.bytes),
+            when(version.created_at),
+            version.mode,
+            version.run,
+            version.fingerprint[:19],
+            version.message,
+        )
+        for version in found
+    ]
+    return print_table((">version", "tags", ">rows", ">size", "made", "by", "run", "fingerprint", "message"), rows)
+
+
+@verb(examples=[("textmill diff tickets 1 2", "what changed from version 1 to version 2")])
+@click.argument("name", type=DATASET)
+@click.argument("old", type=VERSION)
+@click.argument("new", type=VERSION)
+def diff(name: str, old: int | str, new: int | str, store: str, as_json: bool) -> None:
+    """Compare two versions of a dataset: rows, columns, files, and what became of the records."""
+    opened = Store.open(store)
+    before, after = opened.snapshot(name, old), opened.snapshot(name, new)
+    facts = difference(before, after)
+    if as_json:
+        return print_json(facts)
+    same = facts["same_content"]
+    results().print(Text(f"{name}: {'the same rows' if same else 'different rows'}", "bold green" if same else "bold"))
+    print_table(("", f">version {before.version.number}", f">version {after.version.number}", ">change"), [
+        (fact, count(values["old"]), count(values["new"]), f"{values['new'] - values['old']:+,}")
+        for fact, values in facts["counts"].items()
+    ])  # fmt: skip
+    changes = [(column, told) for column, told in facts["columns"].items()]
+    if changes:
+        _print_section("Columns")
+        print_table(("column", "change"), changes)
+    return None
+
+
+@verb(
+    examples=[
+        ("textmill tag tickets 3 approved", "version 3 is `approved` from now on, and is kept by every vacuum"),
+        ("textmill tag tickets 4 approved --move", "the tag goes on to version 4"),
+    ]
+)
+@click.argument("name", type=DATASET)
+@click.argument("version", type=VERSION)
+@click.argument("tag")
+@click.option("--move", is_flag=True, help="Take the tag from the version that has it.")
+def tag(name: str, version: int | str, tag: str, move: bool, store: str, as_json: bool) -> None:
+    """Give a version a name that keeps it."""
+    tagged = Store.open(store).tag(name, version, tag, move=move)
+    if as_json:
+        return print_json(version_facts(tagged))
+    return click.echo(f"{name} version {tagged.number} is tagged {', '.join(tagged.tags)}")
+
+
+@verb(examples=[("textmill rollback tickets 2", "a new version with exactly the rows of version 2")])
+@click.argument("name", type=DATASET)
+@click.argument("version", type=VERSION)
+@click.option("-m", "--message", default="", help="A line for the history.")
+def rollback(name: str, version: int | str, message: str, store: str, as_json: bool) -> None:
+    """Make an earlier version the newest again; nothing is copied and no version is lost."""
+    made = Store.open(store).rollback(name, version, message=message)
+    if as_json:
+        return print_json(version_facts(made))
+    return click.echo(f"{name} version {made.number} has the rows of version {version}: {count(made.rows)} rows")
+
+
+def when(iso: str) -> str:
+    """A time in ISO 8601 as people read it, to the second."""
+    return iso[:19].replace("T", " ")
+
+
+def version_facts(version: Version) -> dict[str, Any]:
+    """A version for JSON."""
+    return asdict(version)
+
+
+def difference(before: Snapshot, after: Snapshot) -> dict[str, Any]:
+    """What differs between two versions of a dataset, for JSON."""
+    was, now = _counts(before), _counts(after)
+    shared = {file.path for file in before.files} & {file.path for file in after.files}
+    was["files in both"] = now["files in both"] = len(shared)
+    return {
+        "old": version_facts(before.version),
+        "new": version_facts(after.version),
+        "same_content": before.version.fingerprint == after.version.fingerprint != "",
+        "counts": {fact: {"old": was.get(fact, 0), "new": now.get(fact, 0)} for fact in {**was, **now}},
+        "columns": _column_changes(_columns(before.schema), _columns(after.schema)),
+    }
+
+
+def _counts(snapshot: Snapshot) -> dict[str, int]:
+    version = snapshot.version
+    counts = {"rows": version.rows, "bytes": version.bytes, "files": version.files}
+    counts["records read"] = version.ledger.get("read") or 0
+    fates = (each for each in portions({"ledger": version.ledger}) if each.fate != "kept")
+    return counts | {f"{each.fate} {each.reason}": each.rows for each in fates}
+
+
+def _column_changes(old: dict[str, str], new: dict[str, str]) -> dict[str, str]:
+    """Column -> what happened to it, for those to which something did."""
+    added = {column: f"added as {new[column]}" for column in new if column not in old}
+    removed = {column: "removed" for column in old if column not in new}
+    changed = {c: f"{old[c]} became {new[c]}" for c in old if c in new and old[c] != new[c]}
+    return dict(sorted((added | removed | changed).items()))
+
+
+def _columns(schema: pa.Schema) -> dict[str, str]:
+    return {field.name: str(field.type) for field in schema}
+
+
+def _print_section(title: str) -> None:
+    results().print(Text(f"\n{title}", "bold"))
+
+
+def _print_version(version: Version) -> None:
+    print_pairs(
+        [
+            ("dataset", version.dataset),
+            ("version", f"{version.number}{' (' + ', '.join(version.tags) + ')' if version.tags else ''}"),
+            ("rows", count(version.rows)),
+            ("size", f"{size(version.bytes)} in {count(version.files)} files"),
+            ("made", f"{when(version.created_at)} UTC by {version.mode}"),
+            ("run", version.run),
+            ("message", version.message),
+            ("fingerprint", version.fingerprint),
+        ]
+    )
+
+
+def _print_ledger(version: Version) -> None:
+    read = version.ledger.get("read")
+    if read:
+        _print_section("What became of the records read for it")
+        print_table(("fate", "reason", ">rows", ">share"), [
+            (each.fate, each.reason, count(each.rows), share(each.rows, read))
+            for each in portions({"ledger": version.ledger})
+        ])  # fmt: skip
+
+
+def _print_first_rows(snapshot: Snapshot) -> None:
+    batch = next(iter(iter_rows(snapshot, batch_rows=_FIRST_ROWS)), None)
+    if batch is None or not batch.num_rows:
+        return
+    _print_section("First rows")
+    for number, row in enumerate(batch.to_pylist()):
+        if number:
+            results().print()
+        print_pairs((column, cell(value, cut=True)) for column, value in row.items())

@@ -1,0 +1,134 @@
+"""The command `textmill`: one verb a thing to do, each loaded only when it is called."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from types import FrameType
+from typing import Any
+
+import click
+
+from textmill.cli.failures import Session, report_failure
+
+#: Groups of verbs; each verb with the module that holds it and its line in the help.
+VERBS: dict[str, dict[str, tuple[str, str]]] = {
+    "Work": {
+        "demo": ("demo", "Make data, run the main job on it, and show the result."),
+        "run": ("run", "Run a job here and wait, with progress."),
+        "jobs": ("reports", "List the runs that a store remembers."),
+        "report": ("reports", "Write a run's report as one HTML page."),
+    },
+    "Data": {
+        "datasets": ("datasets", "List the datasets of a store."),
+        "show": ("datasets", "Show a dataset: columns, size, ledger, first rows."),
+        "versions": ("datasets", "List a dataset's versions, newest first."),
+        "diff": ("datasets", "Compare two versions of a dataset."),
+        "tag": ("datasets", "Give a version a name that keeps it."),
+        "rollback": ("datasets", "Make an earlier version the newest again."),
+        "vacuum": ("upkeep", "Delete files that no version needs."),
+        "verify": ("upkeep", "Check that a store is whole."),
+        "query": ("query", "Ask the store in SQL."),
+        "fates": ("fates", "Show what became of each row that was not kept."),
+    },
+    "Models": {
+        "models": ("models", "List the models of a store."),
+        "model": ("models", "Show a model: data, settings, quality."),
+        "evaluate": ("scoring", "Measure a model on a dataset."),
+        "predict": ("scoring", "Label the rows of files of any size."),
+        "reproduce": ("scoring", "Train a model again and compare the bytes."),
+    },
+    "Shell": {
+        "completion": ("completion", "Print the script that makes the shell complete names."),
+    },
+}
+
+
+class Textmill(click.Group):
+    """The group of all verbs; it imports a verb's module when the verb is named, and answers for every failure."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names of all verbs, in the order of the help."""
+        return [verb for verbs in VERBS.values() for verb in verbs]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The verb, or None where there is none of this name."""
+        for verbs in VERBS.values():
+            if cmd_name in verbs:
+                module = import_module(f"textmill.cli.{verbs[cmd_name][0]}")
+                command = getattr(module, cmd_name)
+                assert isinstance(command, click.Command)  # noqa: S101 - a verb that is none is a defect here
+                return command
+        return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that `args` start with; a name that is none is answered with the nearest one."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and self.get_command(ctx, name) is None:
+            close = get_close_matches(name, self.list_commands(ctx), n=1)
+            hint = f"Did you mean '{close[0]}'?" if close else "See `textmill --help`."
+            ctx.fail(f"There is no command '{name}'. {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Nothing; the verbs are in the help, group by group."""
+        for title, verbs in VERBS.items():
+            with formatter.section(title):
+                formatter.write_dl([(verb, help_line) for verb, (_, help_line) in verbs.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the verb returns; quiet where whoever reads the output has gone."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Python would complain once more when it flushes at its end.
+            sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115 - stays open to the end
+            raise click.exceptions.Exit(0) from None
+        return result
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Never returns: the process exits with 0 (done), 1 (failed), 2 (wrong use) or 3 (cancelled)."""
+        session = Session()
+        extra["standalone_mode"] = False
+        try:
+            status = super().main(args, *rest, obj=session, **extra)
+        except Exception as error:  # noqa: BLE001 - the last place: every failure becomes a message and a status
+            status = report_failure(error, session)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _cancel(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal handlers
+    raise KeyboardInterrupt
+
+
+@click.group(
+    cls=Textmill,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "auto_envvar_prefix": None},
+    epilog="Exit status: 0 done, 1 failed, 2 the job file or the arguments are wrong, 3 cancelled.",
+)
+@click.version_option(package_name="textmill", prog_name="textmill")
+@click.option("--debug", is_flag=True, help="Show where in the code a failure came from.")
+@click.pass_obj
+def cli(session: Session, debug: bool) -> None:
+    """Turn raw text tables into clean, versioned datasets and traceable classifiers.
+
+    New here? Run `textmill demo`.
+    """
+    session.debug = debug
+
+
+def main() -> None:
+    """Nothing; the entry point of the installed command. Exits the process."""
+    signal.signal(signal.SIGTERM, _cancel)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets an escape, not a failure.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    cli.main(prog_name="textmill")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The verb that asks the store in SQL."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+import pyarrow as pa
+
+from storage.store import Store
+from textmill.cli.names import PIN
+from textmill.cli.output import print_json, print_table
+from textmill.cli.table_files import SUFFIXES, write_table_file
+from textmill.cli.verb import verb
+from textmill.report.units import count
+
+#: Rows that are printed where nothing else is said.
+PRINTED_ROWS = 100
+
+
+@verb(
+    examples=[
+        ('textmill query "SELECT label, count(*) FROM tickets GROUP BY label"', "a table"),
+        ("textmill query \"SELECT * FROM tickets WHERE label = 'complaint'\" --limit 5 --json", "lines of JSON"),
+        ('textmill query "SELECT * FROM tickets" --at tickets=2 --output old.parquet', "an earlier version, to a file"),
+        ('textmill query "SELECT fate, reason, count(*) FROM _system.fates GROUP BY ALL"', "the system's own records"),
+        ("textmill query - < report.sql", "a query from a file"),
+    ]
+)
+@click.argument("sql", metavar="SQL")
+@click.option("--at", "pins", type=PIN, multiple=True, help="Read a dataset at a version; may be repeated.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help=f"Rows of a page. [default: {PRINTED_ROWS} for a table, all otherwise]"
+)
+@click.option("--cursor", help="Go on where an earlier page ended; over the same versions as that page.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"Write the rows to a file, by its suffix: {', '.join(SUFFIXES)}.",
+)
+def query(
+    sql: str,
+    pins: tuple[tuple[str, int | str], ...],
+    limit: int | None,
+    cursor: str | None,
+    output: Path | None,
+    store: str,
+    as_json: bool,
+) -> None:
+    """Ask the store in SQL (DuckDB's). Datasets are tables; the store's own records are in the schema _system.
+
+    SQL of "-" is read from standard input.
+    """
+    if output is not None and output.suffix not in SUFFIXES:
+        raise click.BadParameter(f"'{output}' has none of the known suffixes: {', '.join(SUFFIXES)}")
+    text = sys.stdin.read() if sql == "-" else sql
+    opened = Store.open(store)
+    if limit is None and output is None and not as_json:
+        limit = PRINTED_ROWS
+    with opened.sql(text, at=dict(pins), limit=limit, cursor=cursor) as found:
+        batches = found.batches()
+        if output is not None:
+            rows = write_table_file(output, found.schema, batches)
+            click.echo(f"{count(rows)} rows in {output}", err=True)
+        elif as_json:
+            for row in _rows(batches):
+                print_json(dict(zip(found.columns, row, strict=True)))
+        else:
+            print_table(_headings(found.schema), _rows(batches))
+        if found.cursor is not None:
+            click.echo(f"There are more rows; the next page: --cursor {found.cursor}", err=True)
+
+
+def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[object, ...]]:
+    # Columns, not dicts: a query may give two columns one name.
+    for batch in batches:
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _headings(schema: pa.Schema) -> list[str]:
+    return [(">" if _is_number(field.type) else "") + field.name for field in schema]
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
