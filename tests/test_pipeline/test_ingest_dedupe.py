@@ -159,6 +159,16 @@ def test_null_takes_no_part_in_uniqueness(tmp_path):
     assert resolve([table], tmp_path, 1, columns=["text"], skip_null=True) == [[(3, "in.csv", 20)]]
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int32(), pa.string())])
+def test_equal_texts_with_different_labels_are_counted(tmp_path, kind):
+    labels = [["good", "bad", None], ["bad", "good", "good"]]
+    tables = [make_frame({"text": ["a", "b", "c"], "label": pa.array(some, pa.string()).cast(kind)}) for some in labels]
+    for label, conflicts in (("label", 2), (None, 0), ("no such column", 0)):
+        files = [write_keys(t, ["text"], tmp_path / f"k{i}", label=label) for i, t in enumerate(tables)]
+        found = find_duplicates(files, 0, 1, tmp_path / "d")
+        assert (found.duplicates, found.conflicts) == (3, conflicts)
+
+
 def test_a_file_written_again_is_the_same_file(tmp_path):
     table = frame_of([("a", 1, False), ("b", 2, True), ("投", None, False)])
     first = write_keys(table, ["text"], tmp_path / "k")

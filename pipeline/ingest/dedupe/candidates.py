@@ -63,7 +63,8 @@ def write_bands(table: pa.Table, near: NearConfig, path: Path) -> KeyFile:
     path
         Where to write.
     """
-    keys, taking = band_keys(frame.column_or_null(table, near.column), near)
+    texts = frame.column_or_null(table, near.column)
+    keys, taking = band_keys(texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts]), near)
     if frame.FATE in table.column_names:
         taking &= frame.alive(table)
     rows = np.flatnonzero(taking)

@@ -36,10 +36,13 @@ class DuplicateFile:
         The file of `DUPLICATE_RECORD`, sorted by block and row.
     duplicates
         How many it names.
+    conflicts
+        How many of them have another label than the row that survives.
     """
 
     path: str
     duplicates: int
+    conflicts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +127,9 @@ def find_duplicates(
     found["survivor_source"] = records["source"][survivors]
     found["survivor_position"] = records["position"][survivors]
     write_duplicates(found, path)
-    return DuplicateFile(path=str(path), duplicates=len(found))
+    mine, theirs = records["label"][repeats], records["label"][survivors]
+    conflicts = int(((mine != theirs) & (mine != 0) & (theirs != 0)).sum())
+    return DuplicateFile(path=str(path), duplicates=len(found), conflicts=conflicts)
 
 
 def write_duplicates(found: npt.NDArray[Any], path: Path) -> None:

@@ -20,9 +20,11 @@ import pyarrow.compute as pc
 from pipeline import frame
 from pipeline.ingest.dedupe.keys import exact_keys
 
-#: One row: its key, and the row id it has in the input and in its block.
-RECORD = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("position", "<i8"), ("row", "<u4"), ("source", "<u4")])
-_MAGIC = b"TMKEYS01"
+#: One row: its key, the row id it has in the input and in its block, and a hash of its label (0 for none).
+RECORD = np.dtype(
+    [("hi", "<u8"), ("lo", "<u8"), ("position", "<i8"), ("row", "<u4"), ("source", "<u4"), ("label", "<u4")]
+)
+_MAGIC = b"TMKEYS02"
 _INDEX_BITS = 12
 _INDEX_ENTRIES = (1 << _INDEX_BITS) + 1
 # A file is: the magic word, the length of the names, the index, the names (JSON), the records.
@@ -50,7 +52,13 @@ class KeyFile:
 
 
 def write_keys(
-    table: pa.Table, columns: Sequence[str], path: Path, normalize: Sequence[str] = (), *, skip_null: bool = False
+    table: pa.Table,
+    columns: Sequence[str],
+    path: Path,
+    normalize: Sequence[str] = (),
+    *,
+    skip_null: bool = False,
+    label: str | None = None,
 ) -> KeyFile:
     """The file of one block's keys, written whole or not at all.
 
@@ -64,6 +72,8 @@ def write_keys(
         Where to write; an earlier file is replaced.
     skip_null
         Leave out rows with a null in one of the columns: for the check `unique`.
+    label
+        A column in which equal rows should be equal too: `find_duplicates` counts those that are not.
     """
     rows = np.flatnonzero(_taking_part(table, columns, skip_null))
     if len(rows) < table.num_rows:
@@ -74,8 +84,16 @@ def write_keys(
     records["hi"], records["lo"] = keys[:, 0], keys[:, 1]
     records["position"], records["row"] = np.asarray(table[frame.POSITION]), rows
     records["source"] = np.asarray(pc.index_in(table[frame.SOURCE].cast(pa.string()), pa.array(names, pa.string())))
+    records["label"] = _label_hashes(table, label)
     write_records(records, path, names)
     return KeyFile(path=str(path), rows=len(records))
+
+
+def _label_hashes(table: pa.Table, label: str | None) -> npt.NDArray[np.uint32] | int:
+    if label is None or label not in table.column_names:
+        return 0
+    hashes = (exact_keys(table, [label])[:, 0] >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
+    return np.where(np.asarray(table[label].is_valid()), hashes, np.uint32(0))
 
 
 def _taking_part(table: pa.Table, columns: Sequence[str], skip_null: bool) -> npt.NDArray[np.bool_]:

@@ -49,6 +49,11 @@ class Found:
         """How many rows are duplicates."""
         return sum(bucket.duplicates for bucket in self.buckets)
 
+    @property
+    def conflicts(self) -> int:
+        """How many of them have another label than the row that survives; 0 where labels were not written."""
+        return sum(bucket.conflicts for bucket in self.buckets)
+
     def of_block(self, block: int) -> Duplicates:
         """The duplicates within one new block, counted from 0."""
         return read_duplicates(self.buckets, self.keys, block)

@@ -52,7 +52,8 @@ def write_shingles(table: pa.Table, near: NearConfig, pairs: Sequence[PairFile],
     """
     rows = np.unique(pairs_of_block(pairs, block)["node"]).astype(np.uint32)
     some = table.take(pa.array(rows, pa.uint32()))
-    sets = shingle_sets(some[near.column], near)
+    texts = frame.column_or_null(some, near.column)
+    sets = shingle_sets(texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts]), near)
     stored = pa.table(
         {
             "row": pa.array(rows, pa.uint32()),
