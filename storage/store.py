@@ -1,14 +1,24 @@
 """The store: datasets, versions, tags, runs and models over one directory. Every way in goes through here."""
 
+import difflib
 import shutil
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from storage.datasets import Datasets
+from storage.errors import DatasetNotFoundError, QueryError
 from storage.files import make_folder
 from storage.layout import StoreLayout
 from storage.mark import open_root
+from storage.paging import Cursor, decode_cursor, query_digest
+from storage.query import QueryResult
 from storage.records import Records
+from storage.relations import mentioned, relations_for
+from storage.sandbox import DEFAULT_MEMORY_BYTES
+from storage.versions import CommitRequest, Version
+from storage.views import refresh_views, views_are_stale
 
 
 class Store(Datasets, Records):
@@ -48,7 +58,10 @@ class Store(Datasets, Records):
         StoreNotWritableError, DiskFullError
             If it cannot be made.
         """
-        return cls(open_root(uri, create=create))
+        store = cls(open_root(uri, create=create))
+        if views_are_stale(store.layout):
+            store.refresh_views()
+        return store
 
     @property
     def uri(self) -> str:
@@ -73,3 +86,77 @@ class Store(Datasets, Records):
             return False
         shutil.rmtree(self.layout.root, ignore_errors=True)
         return True
+
+    # -- queries
+
+    def sql(
+        self,
+        query: str,
+        *,
+        at: Mapping[str, int | str] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    ) -> QueryResult:
+        """The result of an SQL query over the datasets, each a table of its own name, and the `_system` tables.
+
+        Anyone's text can be run: it can read the store's tables and do nothing else.
+
+        Parameters
+        ----------
+        query
+            One reading statement in DuckDB's SQL.
+        at
+            Dataset -> number, tag or time of the version to read; the newest where it is not named.
+        limit
+            Rows a page. Pages of one query fit together: none is repeated, none left out.
+        cursor
+            Where the page starts, from the page before; it keeps to that page's versions.
+        memory_bytes
+            What the query may hold in memory; it spills to the store's cache beyond that.
+
+        Raises
+        ------
+        QueryError
+            If the query cannot be run as written.
+        DatasetNotFoundError, VersionNotFoundError, VersionVacuumedError
+            If `at` names what is not there.
+        """
+        names = self.names()
+        start = self._start(query, names, at or {}, limit, cursor)
+        snapshots = {name: self.snapshot(name, number) for name, number in start.pins.items()}
+        relations = relations_for(self.layout, query, names, snapshots, start.moment)
+        return QueryResult(query, relations, start, limit, self.layout.cache("spill"), memory_bytes)
+
+    def _start(
+        self, query: str, names: list[str], at: Mapping[str, int | str], limit: int | None, cursor: str | None
+    ) -> Cursor:
+        if limit is not None and limit < 1:
+            raise QueryError("limit", f"{limit} rows a page", "Ask for one row or more.")
+        if cursor is not None:
+            if limit is None:
+                raise QueryError("cursor", "given without a limit", "Give the number of rows a page too.")
+            return decode_cursor(cursor, query)
+        for name in at:
+            if name not in names:
+                close = difflib.get_close_matches(name, names, n=1)
+                hint = f"did you mean {close[0]!r}? " if close else ""
+                raise DatasetNotFoundError(name, "there is no such dataset", f"{hint}Known: {', '.join(names)}.")
+        pins = {name: self.version(name, at.get(name)).number for name in mentioned(query, names)}
+        return Cursor(query=query_digest(query), pins=pins, moment=time.time_ns())
+
+    def refresh_views(self) -> bool:
+        """Whether ``store.duckdb`` was made anew with a view of the newest version of each dataset."""
+        return refresh_views(self.layout, self.names(), self.snapshot, anew=True)
+
+    def commit(self, request: CommitRequest) -> Version:
+        """As `storage.datasets.Datasets.commit`; ``store.duckdb`` shows the version afterwards."""
+        version = super().commit(request)
+        refresh_views(self.layout, [request.dataset], self.snapshot, anew=False)
+        return version
+
+    def rollback(self, name: str, version: int | str, *, message: str = "", author: str = "") -> Version:
+        """As `storage.datasets.Datasets.rollback`; ``store.duckdb`` shows the version afterwards."""
+        found = super().rollback(name, version, message=message, author=author)
+        refresh_views(self.layout, [name], self.snapshot, anew=False)
+        return found

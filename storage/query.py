@@ -1,0 +1,194 @@
+"""SQL over versions: streamed, paged, and closed off from everything else."""
+
+import json
+import shutil
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+
+from storage.paging import Cursor
+from storage.sandbox import (
+    DEFAULT_MEMORY_BYTES,
+    add_views,
+    close_off,
+    new_spill_folder,
+    open_database,
+    require_reading,
+    told,
+)
+
+BATCH_ROWS = 8192
+#: Plans made of these alone give their rows in the order of the files, however many threads work.
+_ORDERED = {
+    "READ_PARQUET",
+    "PROJECTION",
+    "FILTER",
+    "UNION",
+    "EMPTY_RESULT",
+    "DUMMY_SCAN",
+    "COLUMN_DATA_SCAN",
+    "LIMIT",
+    "STREAMING_LIMIT",
+}
+# They make a page's order depend on where the page starts.
+_PAGE_DEPENDENT = "top_n,late_materialization,limit_pushdown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relations:
+    """What a query may see.
+
+    Attributes
+    ----------
+    views
+        Name (``schema.name`` for system tables) -> query.
+    tables
+        Name -> Arrow table that views read from.
+    files
+        The files that the views read.
+    names
+        All names there are in the store, for hints.
+    """
+
+    views: Mapping[str, str]
+    tables: Mapping[str, pa.Table]
+    files: Sequence[str]
+    names: Sequence[str]
+
+
+class QueryResult:
+    """The rows of a query, read in a stream; a context manager that gives its resources back.
+
+    Attributes
+    ----------
+    columns
+        The names of the columns.
+    schema
+        The Arrow schema of the batches.
+    pins
+        Dataset -> version number that the rows come from.
+    """
+
+    def __init__(
+        self,
+        query: str,
+        relations: Relations,
+        cursor: Cursor,
+        limit: int | None,
+        cache: Path,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    ) -> None:
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._spill = new_spill_folder(cache)
+        self._query, self._names = query, relations.names
+        self._start, self._limit = cursor, limit
+        self._buffer: deque[pa.RecordBatch] = deque()
+        self._rows, self._more, self._done = 0, False, False
+        self.pins = dict(cursor.pins)
+        try:
+            self._reader = self._open(relations, memory_bytes)
+        except BaseException:
+            self.close()
+            raise
+        self.schema: pa.Schema = self._reader.schema
+        self.columns: list[str] = list(self.schema.names)
+
+    def _open(self, relations: Relations, memory_bytes: int) -> pa.RecordBatchReader:
+        connection = self._connection = open_database(self._spill, memory_bytes)
+        add_views(connection, relations.views, relations.tables)
+        statement = require_reading(connection, self._query)
+        with told(self._query, self._names):
+            if self._limit is not None:
+                connection.execute(f"SET disabled_optimizers = '{_PAGE_DEPENDENT}'")
+                if not keeps_order(connection, statement):
+                    connection.execute("SET threads = 1")
+            close_off(connection, relations.files)
+            relation = connection.sql(statement)
+            if self._limit is not None:
+                # One row more than asked for tells whether there is a next page.
+                relation = relation.limit(self._limit + 1, offset=self._start.offset)
+            return relation.to_arrow_reader(BATCH_ROWS)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows in batches of at most 8,192, each made when it is asked for; all of them once.
+
+        Raises
+        ------
+        QueryError
+            If the query fails on the way.
+        """
+        while (batch := self._buffer.popleft() if self._buffer else self._next()) is not None:
+            yield batch
+
+    def _next(self) -> pa.RecordBatch | None:
+        while not self._done:
+            with told(self._query, self._names):
+                batch = next(self._reader, None)
+            if batch is None:
+                self.close()
+            elif (kept := self._within_page(batch)).num_rows:
+                return kept
+        return None
+
+    def _within_page(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        room = batch.num_rows if self._limit is None else self._limit - self._rows
+        self._more = self._more or batch.num_rows > room
+        self._rows += min(room, batch.num_rows)
+        return batch.slice(0, room)
+
+    @property
+    def cursor(self) -> str | None:
+        """Where the next page starts; None where this one is the last, or no limit was given.
+
+        Asked for before the rows were read, it keeps the rest of the page in memory.
+        """
+        while not self._done and self._limit is not None:
+            batch = self._next()
+            if batch is not None:
+                self._buffer.append(batch)
+        if not self._more:
+            return None
+        return replace(self._start, offset=self._start.offset + self._rows).encode()
+
+    def read_all(self) -> pa.Table:
+        """All rows as one table, in memory."""
+        return pa.Table.from_batches(list(self.batches()), schema=self.schema)
+
+    def close(self) -> None:
+        """Nothing; the query is over and its memory and files are given back."""
+        self._done = True
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def keeps_order(connection: duckdb.DuckDBPyConnection, statement: str) -> bool:
+    """Whether the query's rows come in the same order however many threads work: a scan of files, perhaps filtered."""
+    if not statement.lstrip()[:7].casefold().startswith(("select", "from", "with")):
+        return False
+    rows = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}").fetchall()
+    operators: set[str] = set()
+    waiting: list[dict[str, Any]] = [plan for _, text in rows for plan in json.loads(text)]
+    while waiting:
+        node = waiting.pop()
+        operators.add(str(node["name"]).strip())
+        waiting.extend(node.get("children", ()))
+    return operators <= _ORDERED
