@@ -7,11 +7,12 @@ import click
 import pyarrow as pa
 from rich.text import Text
 
+from storage.diff import VersionDiff
 from storage.scan import iter_rows
 from storage.store import Store
 from storage.versions import Snapshot, Version
 from textmill.cli.names import DATASET, VERSION
-from textmill.cli.output import cell, print_json, print_pairs, print_table, results
+from textmill.cli.output import cell, print_batches, print_json, print_pairs, print_table, results
 from textmill.cli.verb import verb
 from textmill.report.facts import portions
 from textmill.report.units import count, share, size
@@ -86,28 +87,43 @@ def versions(name: str, store: str, as_json: bool) -> None:
     return print_table((">version", "tags", ">rows", ">size", "made", "by", "run", "fingerprint", "message"), rows)
 
 
-@verb(examples=[("textmill diff tickets 1 2", "what changed from version 1 to version 2")])
+@verb(
+    examples=[
+        ("textmill diff tickets 1 2", "what changed from version 1 to version 2"),
+        ("textmill diff tickets 1 --rows added", "the rows that only the newest version has"),
+    ]
+)
 @click.argument("name", type=DATASET)
 @click.argument("old", type=VERSION)
-@click.argument("new", type=VERSION)
-def diff(name: str, old: int | str, new: int | str, store: str, as_json: bool) -> None:
-    """Compare two versions of a dataset: rows, columns, files, and what became of the records."""
+@click.argument("new", type=VERSION, required=False)
+@click.option("--rows", type=click.Choice(["added", "removed"]), help="Print these rows themselves.")
+@click.option("--label", default="label", show_default=True, help="The column whose values are counted.")
+def diff(
+    name: str, old: int | str, new: int | str | None, rows: str | None, label: str, store: str, as_json: bool
+) -> None:
+    """Compare two versions of a dataset: rows by content, columns, labels, and what became of the records."""
     opened = Store.open(store)
-    before, after = opened.snapshot(name, old), opened.snapshot(name, new)
-    facts = difference(before, after)
+    if rows is not None:
+        with opened.differ(name, old, new).rows(rows) as found:
+            return print_batches(found.schema, found.batches(), as_json=as_json)
+    facts = difference(opened.diff(name, old, new, label=label))
     if as_json:
         return print_json(facts)
-    same = facts["same_content"]
-    results().print(Text(f"{name}: {'the same rows' if same else 'different rows'}", "bold green" if same else "bold"))
-    print_table(("", f">version {before.version.number}", f">version {after.version.number}", ">change"), [
-        (fact, count(values["old"]), count(values["new"]), f"{values['new'] - values['old']:+,}")
-        for fact, values in facts["counts"].items()
-    ])  # fmt: skip
-    changes = [(column, told) for column, told in facts["columns"].items()]
-    if changes:
-        _print_section("Columns")
-        print_table(("column", "change"), changes)
-    return None
+    before, after = facts["old"]["number"], facts["new"]["number"]
+    if facts["same_content"]:
+        click.echo(f"Versions {before} and {after} have the same content.")
+    else:
+        click.echo(f"{count(facts['added_rows'])} rows added, {count(facts['removed_rows'])} removed.")
+    for change, columns in facts["columns"].items():
+        click.echo(f"Columns {change}: {', '.join(columns)}.")
+    click.echo()
+    return print_table(
+        ("", f">version {before}", f">version {after}", ">change"),
+        [
+            (fact, count(values["old"]), count(values["new"]), f"{values['new'] - values['old']:+,}")
+            for fact, values in {**facts["counts"], **facts["labels"]}.items()
+        ],
+    )
 
 
 @verb(
@@ -150,34 +166,27 @@ def version_facts(version: Version) -> dict[str, Any]:
     return asdict(version)
 
 
-def difference(before: Snapshot, after: Snapshot) -> dict[str, Any]:
+def difference(found: VersionDiff) -> dict[str, Any]:
     """What differs between two versions of a dataset, for JSON."""
-    was, now = _counts(before), _counts(after)
-    shared = {file.path for file in before.files} & {file.path for file in after.files}
-    was["files in both"] = now["files in both"] = len(shared)
+    columns = {"added": found.added_columns, "removed": found.removed_columns, "retyped": found.changed_columns}
+    was, now = _counts(found.left), _counts(found.right)
     return {
-        "old": version_facts(before.version),
-        "new": version_facts(after.version),
-        "same_content": before.version.fingerprint == after.version.fingerprint != "",
+        "old": version_facts(found.left),
+        "new": version_facts(found.right),
+        "same_content": found.same,
+        "added_rows": found.added_rows,
+        "removed_rows": found.removed_rows,
+        "columns": {change: list(names) for change, names in columns.items() if names},
+        "labels": {f"label {label}": {"old": old, "new": new} for label, (old, new) in found.labels.items()},
         "counts": {fact: {"old": was.get(fact, 0), "new": now.get(fact, 0)} for fact in {**was, **now}},
-        "columns": _column_changes(_columns(before.schema), _columns(after.schema)),
     }
 
 
-def _counts(snapshot: Snapshot) -> dict[str, int]:
-    version = snapshot.version
+def _counts(version: Version) -> dict[str, int]:
     counts = {"rows": version.rows, "bytes": version.bytes, "files": version.files}
     counts["records read"] = version.ledger.get("read") or 0
     fates = (each for each in portions({"ledger": version.ledger}) if each.fate != "kept")
     return counts | {f"{each.fate} {each.reason}": each.rows for each in fates}
-
-
-def _column_changes(old: dict[str, str], new: dict[str, str]) -> dict[str, str]:
-    """Column -> what happened to it, for those to which something did."""
-    added = {column: f"added as {new[column]}" for column in new if column not in old}
-    removed = {column: "removed" for column in old if column not in new}
-    changed = {c: f"{old[c]} became {new[c]}" for c in old if c in new and old[c] != new[c]}
-    return dict(sorted((added | removed | changed).items()))
 
 
 def _columns(schema: pa.Schema) -> dict[str, str]:

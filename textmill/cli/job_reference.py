@@ -15,6 +15,8 @@ from pipeline.settings import parse_size
 
 _NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", type(None): ""}
 _CODE_LINE = re.compile(r"\s*(\[+[\w.]+\]+|[\w.]+ = .*)")
+#: Bounds from here on say no more than that a number is a number.
+_ANY_NUMBER = 2**53
 #: Key of the job file -> how its table is written.
 _LISTS = {"clean": "[[clean]]", "check": "[[check]]"}
 
@@ -74,7 +76,7 @@ def _table(model: type[BaseModel]) -> str:
     for name, field in model.model_fields.items():
         if name == "op":
             continue
-        kind = " ".join([_type(field.annotation, field), *_limits(field)])
+        kind = ", ".join([_type(field.annotation, field), *_limits(field)])
         cells = (f"`{field.alias or name}`", kind, _default(field), field.description or "")
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join(lines) + "\n"
@@ -126,7 +128,7 @@ def _limits(field: FieldInfo) -> list[str]:
         f"{sign} {bound:g}"
         for each in field.metadata
         for name, sign in signs.items()
-        if isinstance(bound := getattr(each, name, None), (int, float))
+        if isinstance(bound := getattr(each, name, None), (int, float)) and bound < _ANY_NUMBER
     ]
 
 
@@ -146,7 +148,7 @@ def _toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _size(number: int) -> str:

@@ -4,11 +4,12 @@ import base64
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TextIO, cast
 
+import pyarrow as pa
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -111,3 +112,23 @@ def print_pairs(pairs: Iterable[tuple[str, Any]]) -> None:
         if value not in (None, ""):
             table.add_row(name, value if isinstance(value, Text) else Text(visible(value)))
     results().print(table)
+
+
+def print_batches(schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, as_json: bool) -> None:
+    """Nothing; all rows are on stdout, as a table or as lines of JSON that are printed as they come."""
+    rows = _rows(batches)
+    if as_json:
+        for row in rows:
+            print_json(dict(zip(schema.names, row, strict=True)))
+    else:
+        print_table([(">" if _is_number(field.type) else "") + field.name for field in schema], rows)
+
+
+def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[object, ...]]:
+    # Columns, not dicts: a query may give two columns one name.
+    for batch in batches:
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

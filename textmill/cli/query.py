@@ -1,15 +1,13 @@
 """The verb that asks the store in SQL."""
 
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
-import pyarrow as pa
 
 from storage.store import Store
 from textmill.cli.names import PIN
-from textmill.cli.output import print_json, print_table
+from textmill.cli.output import print_batches
 from textmill.cli.table_files import SUFFIXES, write_table_file
 from textmill.cli.verb import verb
 from textmill.report.units import count
@@ -56,31 +54,13 @@ def query(
         raise click.BadParameter(f"'{output}' has none of the known suffixes: {', '.join(SUFFIXES)}")
     text = sys.stdin.read() if sql == "-" else sql
     opened = Store.open(store)
-    if limit is None and output is None and not as_json:
+    if limit is None and (cursor is not None or (output is None and not as_json)):
         limit = PRINTED_ROWS
     with opened.sql(text, at=dict(pins), limit=limit, cursor=cursor) as found:
-        batches = found.batches()
         if output is not None:
-            rows = write_table_file(output, found.schema, batches)
+            rows = write_table_file(output, found.schema, found.batches())
             click.echo(f"{count(rows)} rows in {output}", err=True)
-        elif as_json:
-            for row in _rows(batches):
-                print_json(dict(zip(found.columns, row, strict=True)))
         else:
-            print_table(_headings(found.schema), _rows(batches))
+            print_batches(found.schema, found.batches(), as_json=as_json)
         if found.cursor is not None:
             click.echo(f"There are more rows; the next page: --cursor {found.cursor}", err=True)
-
-
-def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[object, ...]]:
-    # Columns, not dicts: a query may give two columns one name.
-    for batch in batches:
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-
-
-def _headings(schema: pa.Schema) -> list[str]:
-    return [(">" if _is_number(field.type) else "") + field.name for field in schema]
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

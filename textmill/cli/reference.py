@@ -1,4 +1,7 @@
-"""The reference pages in docs/, made from the code: `python -m textmill.cli.reference` writes them anew."""
+"""The reference pages in docs/, made from the code.
+
+`python -m textmill.cli.reference` writes them anew, with a folder as argument there instead.
+"""
 
 import inspect
 import re
@@ -78,5 +81,5 @@ def write_pages(folder: Path = DOCS) -> list[Path]:
 
 
 if __name__ == "__main__":
-    for page in write_pages():
+    for page in write_pages(*map(Path, sys.argv[1:2])):
         sys.stdout.write(f"{page}\n")
