@@ -15,8 +15,8 @@ Keys = npt.NDArray[np.uint32]
 WORD_CODE, CHAR_CODE, CHAR_WB_CODE, CHINESE_CODE = 0, 1, 2, 3
 
 #: The top bit of a key says that the n-gram counts minus one; the rest is its bucket.
-_MINUS = np.uint32(0x80000000)
-_BUCKET = np.uint32(0x7FFFFFFF)
+MINUS = np.uint32(0x80000000)
+BUCKET = np.uint32(0x7FFFFFFF)
 _FEW = 24
 
 
@@ -24,8 +24,8 @@ _FEW = 24
 def key_of(buffer: Bytes, start: int, end: int, mask: np.uint32) -> np.uint32:
     """Bucket and sign of one n-gram: the absolute value of its signed hash, cut to the width, and the hash's sign."""
     state = murmur3_32(buffer, start, end)
-    if state & _MINUS:
-        return ((np.uint32(0) - state) & mask) | _MINUS
+    if state & MINUS:
+        return ((np.uint32(0) - state) & mask) | MINUS
     return state & mask
 
 
@@ -34,7 +34,7 @@ def _sort_few(keys: Keys, count: int) -> None:
     for right in range(1, count):
         key = keys[right]
         left = right - 1
-        while left >= 0 and (keys[left] & _BUCKET) > (key & _BUCKET):
+        while left >= 0 and (keys[left] & BUCKET) > (key & BUCKET):
             keys[left + 1] = keys[left]
             left -= 1
         keys[left + 1] = key
@@ -62,24 +62,45 @@ def _sort_many(keys: Keys, spare: Keys, count: int, bits: int) -> None:
 
 
 @compiled
-def _units_of(
-    analyzer: int,
-    text: Bytes,
+def scratch(offsets: npt.NDArray[np.int64]) -> tuple[Bytes, Bytes, Bounds, Bounds, Bounds]:
+    """Room for the longest document: its lower case, its units' bytes, their starts and ends, the runs."""
+    longest = 0
+    for row in range(len(offsets) - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    lowered = np.empty(longest * 3 // 2 + 2, np.uint8)
+    # Hashing reads up to three bytes after an n-gram.
+    room = 3 * len(lowered) + 8
+    units = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32))
+    return lowered, np.zeros(room, np.uint8), units[0], units[1], units[2]
+
+
+@compiled
+def units_of(
     start: int,
     end: int,
+    text: Bytes,
+    analyzer: int,
+    lowercase: bool,
+    lower: npt.NDArray[np.uint32],
     kinds: Bytes,
+    lowered: Bytes,
     buffer: Bytes,
     starts: Bounds,
     ends: Bounds,
     runs: Bounds,
-) -> tuple[int, int]:
+) -> int:
+    """How many runs the document ``text[start:end]`` has, its units written to the scratch arrays."""
+    if lowercase:
+        end = lower_into(lowered, text, start, end, lower, kinds)
+        start = 0
+        text = lowered
     if analyzer == WORD_CODE:
-        return word_units(text, start, end, kinds, buffer, starts, ends, runs)
+        return word_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
     if analyzer == CHAR_CODE:
-        return char_units(text, start, end, kinds, buffer, starts, ends, runs)
+        return char_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
     if analyzer == CHAR_WB_CODE:
-        return char_wb_units(text, start, end, kinds, buffer, starts, ends, runs)
-    return chinese_units(text, start, end, kinds, buffer, starts, ends, runs)
+        return char_wb_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
+    return chinese_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
 
 
 @compiled
@@ -125,10 +146,10 @@ def _counted(keys: Keys, count: int, indices: Bounds, values: npt.NDArray[np.flo
     """Where the next row goes after the sums of sorted keys were written as one row."""
     item = 0
     while item < count:
-        bucket = keys[item] & _BUCKET
+        bucket = keys[item] & BUCKET
         total = 0
-        while item < count and (keys[item] & _BUCKET) == bucket:
-            total += -1 if keys[item] & _MINUS else 1
+        while item < count and (keys[item] & BUCKET) == bucket:
+            total += -1 if keys[item] & MINUS else 1
             item += 1
         indices[at] = bucket
         values[at] = total
@@ -168,15 +189,7 @@ def hash_documents(
         Of `UnicodeTables`.
     """
     documents = len(offsets) - 1
-    longest = 0
-    for row in range(documents):
-        longest = max(longest, offsets[row + 1] - offsets[row])
-    lowered = np.empty(longest * 3 // 2 + 2, np.uint8)
-    room = 3 * len(lowered) + 8
-    buffer = np.empty(room, np.uint8)
-    starts = np.empty(room, np.int32)
-    ends = np.empty(room, np.int32)
-    runs = np.empty(room, np.int32)
+    lowered, buffer, starts, ends, runs = scratch(offsets)
     keys = np.empty(256, np.uint32)
     spare = np.empty(256, np.uint32)
     mask = np.uint32((1 << bits) - 1)
@@ -187,11 +200,9 @@ def hash_documents(
     values = np.empty(len(indices), np.float32)
     at = 0
     for row in range(documents):
-        if lowercase:
-            size = lower_into(lowered, text, offsets[row], offsets[row + 1], lower, kinds)
-            _, run_count = _units_of(analyzer, lowered, 0, size, kinds, buffer, starts, ends, runs)
-        else:
-            _, run_count = _units_of(analyzer, text, offsets[row], offsets[row + 1], kinds, buffer, starts, ends, runs)
+        run_count = units_of(
+            offsets[row], offsets[row + 1], text, analyzer, lowercase, lower, kinds, lowered, buffer, starts, ends, runs
+        )
         most = 0
         for run in range(run_count):
             most += _run_length(runs[run], runs[run + 1], low, high, whole)

@@ -15,7 +15,8 @@ from pipeline.text.unicode_tables import unicode_tables
 
 _Item = TypeVar("_Item", bound=np.generic)
 
-_CODES = {"word": WORD_CODE, "char": CHAR_CODE, "char_wb": CHAR_WB_CODE, "chinese": CHINESE_CODE}
+#: The number that compiled code knows each analyzer by.
+ANALYZER_CODES = {"word": WORD_CODE, "char": CHAR_CODE, "char_wb": CHAR_WB_CODE, "chinese": CHINESE_CODE}
 
 
 def text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
@@ -63,7 +64,7 @@ def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sp
     bounds, indices, values = hash_documents(
         read_only(offsets),
         read_only(data),
-        _CODES[features.analyzer],
+        ANALYZER_CODES[features.analyzer],
         low,
         high,
         features.bits,

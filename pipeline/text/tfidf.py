@@ -61,11 +61,11 @@ def _weigh_rows(
             place = places[indices[item]]
             if place < 0:
                 continue
-            value = np.float64(values[item])
+            value = float(values[item])
             if sublinear and abs(value) > 1.0:
                 damped = 1.0 + portable_log(abs(value))
                 value = damped if value > 0 else -damped
-            value *= idf[place]
+            value *= float(idf[place])
             size += abs(value) if norm == 1 else value * value
             new_indices[at] = place
             new_values[at] = value

@@ -1,6 +1,5 @@
 """Blocks of sparse rows on disk: written whole or not at all, read through memory maps."""
 
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
@@ -38,10 +37,12 @@ class StoredCsr(sparse.csr_matrix):  # type: ignore[misc] # SciPy has no types
         return StoredCsr.opened, (self.folder,)
 
 
-@sizeof.register(StoredCsr)
 def _stored_bytes(matrix: StoredCsr) -> int:
     # Mapped pages are not the process's memory: the system takes them back when it needs to.
     return 1_000 if matrix.folder is not None else int(matrix.data.nbytes + matrix.indices.nbytes)
+
+
+sizeof.register(StoredCsr, _stored_bytes)
 
 
 def write_block(
@@ -59,7 +60,7 @@ def write_block(
     np.save(aside / "labels.npy", labels)
     (aside / _RECORD).write_bytes(orjson.dumps({**record, "columns": matrix.shape[1]}))
     try:
-        os.rename(aside, folder)
+        aside.rename(folder)
     except OSError:
         shutil.rmtree(aside)
         if not is_written(folder):

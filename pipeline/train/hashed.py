@@ -14,8 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from dask import delayed
 from scipy import sparse
-from storage.scan import Span, cut, read_spans
-from storage.versions import Snapshot
 
 from pipeline.execute import Execute
 from pipeline.text.config import FeatureConfig
@@ -24,6 +22,8 @@ from pipeline.text.tfidf import document_frequencies
 from pipeline.train.block_files import is_written, open_array, open_rows, read_record, write_block
 from pipeline.train.columns import as_text, needed_columns, testing_rows
 from pipeline.train.config import TrainConfig
+from storage.scan import Span, cut, read_spans
+from storage.versions import Snapshot
 
 #: Counts of this many blocks are added up by one task.
 _FAN_IN = 16
@@ -77,7 +77,13 @@ class HashedBlock:
         """Each row's place in `labels`, -1 where it is not among them, shape (train_rows + test_rows,)."""
         places = {label: place for place, label in enumerate(labels)}
         known = [places.get(label, -1) for label in read_record(Path(self.folder))["labels"]]
-        return np.array([*known, -1], np.int32)[open_array(Path(self.folder), "labels")]
+        targets: npt.NDArray[np.int32] = np.array([*known, -1], np.int32)[open_array(Path(self.folder), "labels")]
+        return targets
+
+    def test_label_texts(self) -> list[str]:
+        """The label of each row that tests."""
+        names = read_record(Path(self.folder))["labels"]
+        return [names[code] for code in open_array(Path(self.folder), "labels")[self.train_rows :].tolist()]
 
 
 def feature_key(snapshot: Snapshot, features: FeatureConfig, train: TrainConfig) -> str:

@@ -1,5 +1,6 @@
 """Weighted training rows, mixed over blocks, so that sorted input is learned as well as shuffled input."""
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,7 +14,7 @@ from scipy import sparse
 from pipeline.execute import Execute
 from pipeline.text.config import FeatureConfig
 from pipeline.text.tfidf import Weighting
-from pipeline.train.block_files import is_written, write_block
+from pipeline.train.block_files import is_written, open_array, write_block
 from pipeline.train.hashed import HashedBlock
 from pipeline.train.order import shuffled
 
@@ -49,10 +50,13 @@ class ShardPlan:
     blocks: tuple[int, ...]
     share: int
 
+    def bounds(self, rows: int) -> tuple[int, int]:
+        """Where its share of `rows` rows starts and stops."""
+        return self.share * rows // len(self.blocks), (self.share + 1) * rows // len(self.blocks)
+
     def rows_of(self, block: int, rows: int, seed: int) -> list[int]:
         """The rows it takes of a block of `rows` rows that train, ascending."""
-        count = len(self.blocks)
-        first, last = self.share * rows // count, (self.share + 1) * rows // count
+        first, last = self.bounds(rows)
         return sorted(shuffled(rows, seed, block)[first:last].tolist())
 
 
@@ -76,7 +80,8 @@ def plan_shards(block_rows: Sequence[int], seed: int, mixed_blocks: int = MIXED_
         group = tuple(order[at : at + mixed_blocks])
         for share in range(len(group)):
             plan = ShardPlan(blocks=group, share=share)
-            if any(plan.rows_of(block, block_rows[block], seed) for block in group):
+            bounds = [plan.bounds(block_rows[block]) for block in group]
+            if any(first < last for first, last in bounds):
                 plans.append(plan)
     return plans
 
@@ -95,23 +100,58 @@ def mix_blocks(
     folder: Path,
     execute: Execute,
 ) -> list[Shard]:
-    """All rows that train, weighted and mixed, as shards in `folder`; those that are there are not made again."""
+    """All rows that train, weighted and mixed, as shards in `folder`; those that are there are not made again.
+
+    Parameters
+    ----------
+    blocks
+        All blocks of the version.
+    labels
+        The classes, in order.
+    weighting
+        How counts become features. It lies in `folder` too, so that tasks carry no more than its path.
+    seed
+        Decides which rows are together.
+    folder
+        Where shards go.
+    execute
+        Runs the tasks.
+    """
+    save_weighting(weighting, folder)
     plans = plan_shards([block.train_rows for block in blocks], seed)
-    shared = delayed(weighting)
     tasks = [
         delayed(mix_shard, pure=False)(
-            plan, [blocks[block] for block in plan.blocks], tuple(labels), shared, seed, folder / f"{number:08d}"
+            plan,
+            [blocks[block] for block in plan.blocks],
+            tuple(labels),
+            weighting.features,
+            seed,
+            folder / f"{number:08d}",
         )
         for number, plan in enumerate(plans)
     ]
     return execute("weigh", tasks)
 
 
+def save_weighting(weighting: Weighting, folder: Path) -> None:
+    """Writes the arrays of a weighting into `folder`, for `open_weighting`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in (("buckets", weighting.buckets), ("idf", weighting.idf)):
+        aside = folder / f"{name}.{secrets.token_hex(4)}.part.npy"
+        np.save(aside, array)
+        aside.replace(folder / f"{name}.npy")
+
+
+def open_weighting(features: FeatureConfig, folder: Path) -> Weighting:
+    """The weighting that `save_weighting` wrote."""
+    return Weighting(features=features, buckets=open_array(folder, "buckets"), idf=open_array(folder, "idf"))
+
+
 def mix_shard(
     plan: ShardPlan,
     blocks: Sequence[HashedBlock],
     labels: Sequence[str],
-    weighting: Weighting,
+    features: FeatureConfig,
     seed: int,
     folder: Path,
 ) -> Shard:
@@ -124,5 +164,5 @@ def mix_shard(
         targets = np.concatenate(
             [block.targets(labels)[rows] for block, rows in zip(blocks, chosen, strict=True)], dtype=np.int32
         )
-        write_block(folder, weighting.weigh(hashed), targets, {})
+        write_block(folder, open_weighting(features, folder.parent).weigh(hashed), targets, {})
     return Shard(folder=str(folder), rows=sum(map(len, chosen)))

@@ -1,0 +1,194 @@
+"""From a version to a tested model."""
+
+import time
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.execute import Execute
+from pipeline.text.config import FeatureConfig
+from pipeline.text.tfidf import Weighting
+from pipeline.train.columns import needed_columns, require_columns
+from pipeline.train.config import TrainConfig
+from pipeline.train.evaluate import Tally, evaluate, label_figures, metrics
+from pipeline.train.explain import top_features
+from pipeline.train.hashed import HashedBlock, feature_key, hash_blocks
+from pipeline.train.incremental import learn
+from pipeline.train.logistic import OnlineLogisticRegression
+from pipeline.train.model import TrainedModel
+from pipeline.train.requirements import require_features, require_trainable
+from pipeline.train.shards import mix_blocks, shard_key
+from storage.versions import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FitResult:
+    """A model and what is known about it.
+
+    Attributes
+    ----------
+    model
+        The model, with its lineage and metrics.
+    metrics
+        "accuracy", "macro_f1", "log_loss", "test_rows", "train_rows".
+    evaluation
+        "labels", "confusion" (first axis: true label, second: predicted), "per_class" (a dict a label: "label",
+        "precision", "recall", "f1", "support"), "no_features" (test rows without any).
+    top_features
+        Each label's weightiest n-grams with their weights, the weightiest first.
+    seconds
+        Wall time by stage: "features", "train", "evaluate", "explain".
+    warnings
+        What a person should know: one sentence each.
+    train_rows, test_rows
+        Rows that trained and tested.
+    """
+
+    model: TrainedModel
+    metrics: Mapping[str, float | int]
+    evaluation: Mapping[str, Any]
+    top_features: dict[str, list[tuple[str, float]]]
+    seconds: Mapping[str, float]
+    warnings: tuple[str, ...]
+    train_rows: int
+    test_rows: int
+
+
+@dataclass(slots=True)
+class _Watch:
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - began
+
+
+def fit_model(
+    snapshot: Snapshot,
+    features: FeatureConfig,
+    train: TrainConfig,
+    cache: Path,
+    execute: Execute,
+    lineage: Mapping[str, Any],
+) -> FitResult:
+    """The model that the version's rows give, tested on the rows set apart for that.
+
+    It depends on the rows in their order and on the settings alone: not on files, workers, threads, or on what `cache`
+    holds.
+
+    Parameters
+    ----------
+    snapshot
+        The version.
+    features
+        From text to numbers.
+    train
+        Columns, split, and how to learn.
+    cache
+        A folder all workers see, for hashed rows; whatever is in it may be thrown away at any time.
+    execute
+        Runs tasks.
+    lineage
+        What the model's lineage says beside the settings: dataset, version, run, libraries.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or the rows cannot train and test a classifier.
+    """
+    require_columns(snapshot.schema, needed_columns(train), snapshot.version.dataset)
+    folder = cache / feature_key(snapshot, features, train)
+    watch = _Watch()
+    with watch("features"):
+        blocks, frequencies = hash_blocks(snapshot, features, train, folder / "hashed", execute)
+        counts = require_trainable(blocks, train)
+        labels = tuple(counts)
+        weighting = Weighting.learned(features, frequencies, sum(counts.values()))
+        require_features(weighting, train)
+        shards = mix_blocks(blocks, labels, weighting, train.seed, folder / shard_key(features, train.seed), execute)
+    with watch("train"):
+        learned = learn(shards, len(weighting.buckets), tuple(counts.values()), train, execute)
+        model = _model_of(learned, labels, weighting, features, train, lineage, blocks)
+    with watch("evaluate"):
+        model.save(folder / f"model-{model.sha256[:16]}")
+        tally = evaluate(str(folder / f"model-{model.sha256[:16]}"), blocks, len(labels), execute)
+    with watch("explain"):
+        explained = top_features(model, snapshot, train, execute)
+    train_rows = sum(block.train_rows for block in blocks)
+    figures = {**metrics(tally, labels), "train_rows": train_rows}
+    return FitResult(
+        model=replace(model, metrics=figures),
+        metrics=figures,
+        evaluation=_evaluation(tally, labels),
+        top_features=explained,
+        seconds=watch.seconds,
+        warnings=_warnings(blocks, tally, features, train),
+        train_rows=train_rows,
+        test_rows=tally.rows,
+    )
+
+
+def _model_of(
+    learned: OnlineLogisticRegression,
+    labels: tuple[str, ...],
+    weighting: Weighting,
+    features: FeatureConfig,
+    train: TrainConfig,
+    lineage: Mapping[str, Any],
+    blocks: Sequence[HashedBlock],
+) -> TrainedModel:
+    facts = {
+        **lineage,
+        "features": features.model_dump(mode="json"),
+        "train": train.model_dump(mode="json"),
+        "unicode": unicodedata.unidata_version,
+        "rows": {
+            name: sum(getattr(block, name) for block in blocks)
+            for name in ("rows", "train_rows", "test_rows", "missing_label", "no_features")
+        },
+    }
+    weights: npt.NDArray[np.float32] = np.ascontiguousarray(learned.coef_.T)
+    return TrainedModel(
+        labels=labels,
+        weighting=weighting,
+        weights=weights,
+        intercept=learned.intercept_,
+        text=train.text,
+        lineage=facts,
+    )
+
+
+def _evaluation(tally: Tally, labels: Sequence[str]) -> dict[str, Any]:
+    return {
+        "labels": list(labels),
+        "confusion": tally.confusion.tolist(),
+        "per_class": [one.to_dict() for one in label_figures(tally, labels)],
+        "no_features": tally.no_features,
+    }
+
+
+def _warnings(
+    blocks: Sequence[HashedBlock], tally: Tally, features: FeatureConfig, train: TrainConfig
+) -> tuple[str, ...]:
+    missing = sum(block.missing_label for block in blocks)
+    without = sum(block.no_features for block in blocks)
+    found = []
+    if missing:
+        found.append(f'{missing} rows have no label in column "{train.label}" and neither trained nor tested.')
+    if without or tally.no_features:
+        found.append(
+            f"{without} rows that would have trained and {tally.no_features} test rows have no feature with analyzer "
+            f'"{features.analyzer}": the first taught nothing, the others got the most frequent label.'
+        )
+    if tally.unknown:
+        names = ", ".join(f'"{label}"' for label in tally.unknown)
+        found.append(f"No row that trains has the label {names}; its test rows count as mistakes.")
+    return tuple(found)

@@ -1,0 +1,165 @@
+"""A trained model: what it computes, what it stems from, and its folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+
+from pipeline.errors import ModelError
+from pipeline.text.config import FeatureConfig
+from pipeline.text.hashing import hash_texts, read_only
+from pipeline.text.tfidf import Weighting
+from pipeline.train.logistic_kernel import probabilities, row_scores
+
+FORMAT = 1
+_PARTS = ("buckets", "idf", "weights", "intercept")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainedModel:
+    """A classifier of texts.
+
+    Attributes
+    ----------
+    labels
+        Its labels, sorted.
+    weighting
+        From hashed counts to features.
+    weights
+        Shape (features, columns), float32; one column for two labels (log-odds of the second), else one a label.
+    intercept
+        Shape (columns,), float32.
+    text
+        The column it was trained on.
+    lineage
+        What it stems from: dataset, version, settings, libraries. No part of its content.
+    metrics
+        How good it was on its test rows. No part of its content.
+    """
+
+    labels: tuple[str, ...]
+    weighting: Weighting
+    weights: npt.NDArray[np.float32]
+    intercept: npt.NDArray[np.float32]
+    text: str
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float | int] = field(default_factory=dict)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 over specification, labels and weights, hexadecimal: equal for models that compute the same.
+
+        Times, paths, lineage and metrics are not in it.
+        """
+        digest = sha256(orjson.dumps(self._specification(), option=orjson.OPT_SORT_KEYS))
+        for name, array in self._arrays().items():
+            little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+            digest.update(orjson.dumps([name, little.dtype.str, little.shape]))
+            digest.update(little.tobytes())
+        return digest.hexdigest()
+
+    def probabilities(self, hashed: sparse.csr_matrix) -> npt.NDArray[np.float64]:
+        """Probabilities of all labels for hashed counts, shape (rows, labels)."""
+        return probabilities(self._scores(self.weighting.weigh(hashed, self._places)))
+
+    def features(self, texts: pa.Array | pa.ChunkedArray) -> sparse.csr_matrix:
+        """Weighted features of texts, shape (rows, features)."""
+        return self.weighting.weigh(hash_texts(texts, self.weighting.features), self._places)
+
+    def predict_proba(self, texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
+        """Probabilities of all labels, in the order of `labels`, shape (rows, labels).
+
+        A text without any feature, a null too, gets what the intercept alone says: how frequent labels are.
+        """
+        return self.probabilities(hash_texts(texts, self.weighting.features))
+
+    def save(self, folder: Path | str) -> None:
+        """Writes the model into `folder`, made where it is missing: model.json, weights.safetensors, lineage.json and
+        metrics.json.
+        """  # noqa: D205 - one sentence
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {name: np.ascontiguousarray(array) for name, array in self._arrays().items()},
+            folder / "weights.safetensors",
+        )
+        for name, facts in (
+            ("model", {**self._specification(), "sha256": self.sha256}),
+            ("lineage", self.lineage),
+            ("metrics", self.metrics),
+        ):
+            (folder / f"{name}.json").write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+
+    @cached_property
+    def _places(self) -> npt.NDArray[np.int32]:
+        return self.weighting.places()
+
+    def _scores(self, rows: sparse.csr_matrix) -> npt.NDArray[np.float32]:
+        bounds, indices = rows.indptr.astype(np.int64), rows.indices
+        return row_scores(*map(read_only, (bounds, indices, rows.data, self.weights, self.intercept)))
+
+    def _specification(self) -> dict[str, Any]:
+        features = self.weighting.features
+        return {
+            "format": FORMAT,
+            "kind": "logistic",
+            "text": self.text,
+            "labels": list(self.labels),
+            "features": {**features.model_dump(mode="json"), "ngrams": list(features.ngram_range)},
+        }
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        arrays = (self.weighting.buckets, self.weighting.idf, self.weights, self.intercept)
+        return dict(zip(_PARTS, arrays, strict=True))
+
+
+def load_model(folder: Path | str) -> TrainedModel:
+    """The model that `TrainedModel.save` wrote into `folder`.
+
+    Raises
+    ------
+    ModelError
+        If it is missing, damaged, or of a later format.
+    """
+    folder = Path(folder)
+    try:
+        facts, lineage, metrics = (
+            orjson.loads((folder / f"{name}.json").read_bytes()) for name in ("model", "lineage", "metrics")
+        )
+        arrays = load_file(folder / "weights.safetensors")
+    except (OSError, orjson.JSONDecodeError, SafetensorError) as error:
+        raise ModelError(
+            str(folder), f"its files cannot be read ({error})", "Give the folder of a trained model"
+        ) from error
+    if facts["format"] > FORMAT:
+        raise ModelError(
+            str(folder), f"its format {facts['format']} is later than {FORMAT}", "Use a newer version of textmill"
+        )
+    model = TrainedModel(
+        labels=tuple(facts["labels"]),
+        weighting=Weighting(
+            features=FeatureConfig.model_validate(facts["features"]), buckets=arrays["buckets"], idf=arrays["idf"]
+        ),
+        weights=arrays["weights"],
+        intercept=arrays["intercept"],
+        text=facts["text"],
+        lineage=lineage,
+        metrics=metrics,
+    )
+    if model.sha256 != facts["sha256"]:
+        raise ModelError(
+            str(folder),
+            f"its content has SHA-256 {model.sha256}, but {facts['sha256']} was written",
+            "The folder is damaged; train the model again",
+        )
+    return model
