@@ -4,7 +4,8 @@ One entry is read on its own, so that the cost of a version's facts does not gro
 """
 
 import json
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from storage.errors import StoreDamagedError
 
 #: The key of the store's own facts in an entry's commit information.
 KEY = "textmill"
+_RESTORE = "Restore the file from a backup; `textmill verify` lists all damage."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +67,13 @@ def read_actions(log: Path, number: int) -> Iterator[dict[str, Any]]:
     path = entry_path(log, number)
     try:
         with open(path, "rb") as file:
-            for line in file:
+            for line in file if path.stat().st_size else (b"",):
                 yield _action(line)
     except (OSError, ValueError) as error:
         raise StoreDamagedError(
             str(path),
             f"this entry of the log cannot be read ({error})",
-            "Restore the file from a backup; `textmill verify` lists all damage.",
+            _RESTORE,
         ) from error
 
 
@@ -90,16 +92,79 @@ def is_step(entry: Entry) -> bool:
     return entry.facts is not None and "step" in entry.facts
 
 
-def replay(log: Path) -> Iterator[tuple[int, dict[str, int]]]:
-    """Each entry's number with the files of that version: path relative to the dataset -> size in bytes.
+@dataclass(slots=True)
+class Lifetime:
+    """When a file was part of the dataset.
 
-    The mapping is updated in place from one entry to the next; copy what is to be kept.
+    Attributes
+    ----------
+    size
+        Its bytes, as the log has them.
+    spans
+        Pairs of version numbers: part of it from the first on, no more from the second on (None: to this day).
     """
-    files: dict[str, int] = {}
-    for number in entry_numbers(log):
-        for action in read_actions(log, number):
-            if (removed := action.get("remove")) is not None:
-                files.pop(unquote(removed["path"]), None)
-            if (added := action.get("add")) is not None:
-                files[unquote(added["path"])] = int(added["size"])
-        yield number, files
+
+    size: int
+    spans: list[tuple[int, int | None]]
+
+    def within(self, numbers: Sequence[int]) -> list[int]:
+        """Those of `numbers` (ascending) whose version has the file."""
+        found: list[int] = []
+        for start, stop in self.spans:
+            first = bisect_left(numbers, start)
+            found += numbers[first : None if stop is None else bisect_left(numbers, stop)]
+        return found
+
+
+def lifetimes(log: Path) -> dict[str, Lifetime]:
+    """Every file that any version ever had: path relative to the dataset -> when.
+
+    Raises
+    ------
+    StoreDamagedError
+        If an entry is missing, unreadable or incomplete: what the versions need is not known then.
+    """
+    files, broken = readable_lifetimes(log)
+    for error in broken.values():
+        raise error
+    return files
+
+
+def readable_lifetimes(log: Path) -> tuple[dict[str, Lifetime], dict[int, StoreDamagedError]]:
+    """As `lifetimes`, as far as the log can be read, and what is wrong with which entry."""
+    files: dict[str, Lifetime] = {}
+    broken: dict[int, StoreDamagedError] = {}
+    live: dict[str, int] = {}
+    numbers = entry_numbers(log)
+    for number in range(numbers[-1] + 1 if numbers else 0):
+        facts: dict[str, Any] = {}
+        runs: list[str] = []
+        try:
+            for action in read_actions(log, number):
+                _live(files, live, number, action)
+                facts = (action.get("commitInfo") or {}).get(KEY) or facts
+                runs += [action["txn"]["appId"]] if "txn" in action else []
+        except StoreDamagedError as error:
+            broken[number] = error
+        if not broken and "run" in facts and not _complete(facts, runs, live):
+            broken[number] = StoreDamagedError(
+                str(entry_path(log, number)), "the entry lacks part of what it tells of", _RESTORE
+            )
+    return files, broken
+
+
+def _complete(facts: dict[str, Any], runs: list[str], live: Mapping[str, int]) -> bool:
+    return facts["run"] in runs and facts["files"] == len(live) and facts["bytes"] == sum(live.values())
+
+
+def _live(files: dict[str, Lifetime], live: dict[str, int], number: int, action: dict[str, Any]) -> None:
+    if (removed := action.get("remove")) is not None:
+        live.pop(unquote(removed["path"]), None)
+        life = files.get(unquote(removed["path"]))
+        if life is not None and life.spans[-1][1] is None:
+            life.spans[-1] = (life.spans[-1][0], number)
+    if (added := action.get("add")) is not None:
+        live[unquote(added["path"])] = int(added["size"])
+        life = files.setdefault(unquote(added["path"]), Lifetime(int(added["size"]), []))
+        if not life.spans or life.spans[-1][1] is not None:
+            life.spans.append((number, None))

@@ -6,7 +6,7 @@ from typing import Any
 
 from storage.layout import StoreLayout
 from storage.locks import locked
-from storage.registry import Models, Runs
+from storage.registry import Models, Runs, dataset_of
 from storage.table import has_table
 
 
@@ -49,11 +49,12 @@ class Records:
         ModelNotFoundError
             If there is no staged folder.
         """
-        dataset = record.get("dataset")
-        if isinstance(dataset, str) and has_table(self.layout.dataset(dataset)):
-            with locked(self.layout.dataset(dataset).lock):
-                return self._models.put(model_id, staged_folder, record)
-        return self._models.put(model_id, staged_folder, record)
+        dataset, _ = dataset_of(record)
+        if dataset is None or not has_table(self.layout.dataset(dataset)):
+            return self._models.put(model_id, staged_folder, record)
+        # A vacuum holds the same lock: the version cannot go while the model appears.
+        with locked(self.layout.dataset(dataset).lock):
+            return self._models.put(model_id, staged_folder, record)
 
     def models(self) -> list[dict[str, Any]]:
         """The records of all models, newest first, each with its id under ``"id"``."""

@@ -50,7 +50,7 @@ def _text(record: Mapping[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _dataset(record: Mapping[str, Any]) -> tuple[str | None, int | None]:
+def dataset_of(record: Mapping[str, Any]) -> tuple[str | None, int | None]:
     """Dataset and version of a record: side by side, or as an object with a name and a version."""
     named = record.get("dataset")
     if isinstance(named, Mapping):
@@ -80,7 +80,7 @@ class Runs:
         DiskFullError, StoreNotWritableError, StoreBusyError
             If it cannot be written.
         """
-        dataset, version = _dataset(record)
+        dataset, version = dataset_of(record)
         row = {
             "run": require_id(run, "run id"),
             "job": _text(record, "job"),
@@ -134,7 +134,7 @@ class Models:
             raise ModelExistsError(
                 f"model {model!r}", "another model has this id", "Remove it first, or choose another id."
             )
-        dataset, version = _dataset(record)
+        dataset, version = dataset_of(record)
         row = {"model": model, "run": _text(record, "run"), "dataset": dataset, "version": version}
         self.table.append([{**row, "record": _json(record)}])
         if target.exists():
@@ -166,9 +166,9 @@ class Models:
         return self._layout.model(find(model, self.rows(), "model", ModelNotFoundError))
 
     def pins(self, dataset: str) -> dict[int, list[str]]:
-        """Version number -> the models that need it, also those about to appear."""
+        """Version number -> the models that were trained on it."""
         pinned: dict[int, list[str]] = {}
-        for model, row in self.table.last("model").items():
+        for model, row in self.rows().items():
             if row["dataset"] == dataset and row["version"] is not None:
                 pinned.setdefault(row["version"], []).append(model)
         return pinned

@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Self
 
 from storage.datasets import Datasets
+from storage.diff import Differ, VersionDiff
 from storage.errors import DatasetNotFoundError, QueryError
 from storage.files import make_folder
-from storage.layout import StoreLayout
+from storage.layout import DatasetLayout, StoreLayout
+from storage.locks import locked
 from storage.mark import open_root
 from storage.paging import Cursor, decode_cursor, query_digest
 from storage.query import QueryResult
 from storage.records import Records
 from storage.relations import mentioned, relations_for
 from storage.sandbox import DEFAULT_MEMORY_BYTES
+from storage.table import has_table
+from storage.vacuum import DEFAULT_AGE_HOURS, VacuumReport, vacuum
+from storage.verify import Problem, verify_dataset, verify_folders, verify_models
 from storage.versions import CommitRequest, Version
 from storage.views import refresh_views, views_are_stale
 
@@ -160,3 +165,59 @@ class Store(Datasets, Records):
         found = super().rollback(name, version, message=message, author=author)
         refresh_views(self.layout, [name], self.snapshot, anew=False)
         return found
+
+    # -- care
+
+    def diff(self, name: str, left: int | str, right: int | str | None = None, *, label: str = "label") -> VersionDiff:
+        """How version `right` (the newest for None) differs from `left`; for the rows themselves see `differ`."""
+        return self.differ(name, left, right).summary(label)
+
+    def differ(self, name: str, left: int | str, right: int | str | None = None) -> Differ:
+        """A comparison of two versions, whose ``rows("added")`` and ``rows("removed")`` stream the rows.
+
+        Raises
+        ------
+        DatasetNotFoundError, VersionNotFoundError, VersionVacuumedError
+            If there is none, or its files were given up.
+        """
+        before, after = self.snapshot(name, left), self.snapshot(name, right)
+        return Differ(before, after, self.layout.cache("spill"))
+
+    def verify(self) -> list[Problem]:
+        """Everything in the store that is not as the store wrote it; reads every byte. Empty where all is well."""
+        found = [*verify_models(self.layout), *verify_folders(self.layout)]
+        for layout in [*map(self.layout.dataset, self.names()), *self._system_tables()]:
+            found += verify_dataset(self.layout, layout)
+        return found
+
+    def _system_tables(self) -> list[DatasetLayout]:
+        tables = (self._tags.table, self._runs.table, self._models.table)
+        return [table.layout for table in tables if has_table(table.layout)]
+
+    def vacuum(self, name: str, *, older_than_hours: float = DEFAULT_AGE_HOURS, dry_run: bool = False) -> VacuumReport:
+        """What was removed: files that only old versions of the dataset need, and files that no version names.
+
+        The newest version, those that a tag or a model names, and those younger than `older_than_hours` (a week
+        where not given) keep their files.
+
+        Raises
+        ------
+        DatasetNotFoundError
+            If there is no such dataset.
+        StoreDamagedError
+            If the log cannot be read in full; nothing is removed then.
+        """
+        layout = self.layout.dataset(name)
+        self.version(name)
+        with locked(layout.lock):
+            names: dict[int, list[str]] = {}
+            for tag, number in self._tags.of(name).items():
+                names.setdefault(number, []).append(f"tag {tag}")
+            for number, models in self._models.pins(name).items():
+                names.setdefault(number, []).extend(f"model {model}" for model in models)
+            pins = {number: tuple(sorted(texts)) for number, texts in names.items()}
+            report = vacuum(layout, pins, older_than_hours=older_than_hours, dry_run=dry_run)
+        for table in self._system_tables():
+            with locked(table.lock):
+                vacuum(table, {}, older_than_hours=max(older_than_hours, 1.0), dry_run=dry_run)
+        return report

@@ -1,0 +1,170 @@
+"""Giving up the files that no version worth keeping needs.
+
+Kept are the newest version, every version that a tag or a model names, and every version younger than the given
+age. The list of versions given up is written first, so that none is half there in the eyes of a reader.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.files import ASIDE_SUFFIX, explained
+from storage.history import entries
+from storage.layout import DatasetLayout, parse_part_name
+from storage.log import Entry, lifetimes
+from storage.vacuumed import add_vacuumed, vacuumed_numbers
+
+DEFAULT_AGE_HOURS = 168.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """A version kept because something names it.
+
+    Attributes
+    ----------
+    version
+        Its number.
+    names
+        ``"tag gold"``, ``"model m1"``.
+    bytes
+        What would be freed if only this version were not kept.
+    """
+
+    version: int
+    names: tuple[str, ...]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VacuumReport:
+    """What a vacuum removed and what it had to keep.
+
+    Attributes
+    ----------
+    dataset
+        The dataset's name.
+    versions
+        Numbers of the versions given up now.
+    files, bytes
+        How much was removed, or would be in a dry run.
+    pins
+        Versions kept for a tag or model.
+    dry_run
+        Whether nothing was removed.
+    """
+
+    dataset: str
+    versions: tuple[int, ...]
+    files: int
+    bytes: int
+    pins: tuple[Pin, ...]
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Which versions go and which stay.
+
+    Attributes
+    ----------
+    kept
+        Numbers of the versions that keep their files.
+    given_up
+        Numbers of the versions that lose them now.
+    """
+
+    kept: frozenset[int]
+    given_up: frozenset[int]
+
+
+def plan_vacuum(known: Iterable[Entry], gone: frozenset[int], pinned: Iterable[int], oldest_ms: float) -> Plan:
+    """Which versions go: those older than `oldest_ms` that are not the newest, pinned, or gone already.
+
+    Parameters
+    ----------
+    known
+        All versions, newest first.
+    gone
+        Versions vacuumed before.
+    pinned
+        Versions that a tag or model names.
+    oldest_ms
+        Milliseconds since 1970.
+    """
+    there = [entry for entry in known if entry.number not in gone]
+    held = {*pinned, *(entry.number for entry in there[:1])}
+    kept = frozenset(entry.number for entry in there if entry.number in held or entry.timestamp >= oldest_ms)
+    return Plan(kept=kept, given_up=frozenset(entry.number for entry in there) - kept)
+
+
+def vacuum(
+    layout: DatasetLayout,
+    pins: Mapping[int, tuple[str, ...]],
+    *,
+    older_than_hours: float = DEFAULT_AGE_HOURS,
+    dry_run: bool = False,
+) -> VacuumReport:
+    """What was removed: files that only versions given up need, and files that no version names.
+
+    The caller holds the dataset's lock, so that `pins` cannot grow meanwhile.
+
+    Parameters
+    ----------
+    pins
+        Version number -> what names it.
+    older_than_hours
+        Younger versions and files stay.
+    dry_run
+        Tell what would go, and remove nothing.
+    """
+    oldest = time.time() - older_than_hours * 3600
+    plan = plan_vacuum(list(entries(layout)), vacuumed_numbers(layout), pins, oldest * 1000)
+    users = _users(layout, plan.kept)
+    doomed = [path for path in _own_files(layout) if path not in users and path.stat().st_mtime <= oldest]
+    size = sum(path.stat().st_size for path in doomed)
+    if not dry_run:
+        if plan.given_up:
+            add_vacuumed(layout, plan.given_up)
+        with explained(layout.folder):
+            for path in doomed:
+                path.unlink(missing_ok=True)
+    return VacuumReport(
+        dataset=layout.name,
+        versions=tuple(sorted(plan.given_up)),
+        files=len(doomed),
+        bytes=size,
+        pins=tuple(
+            Pin(version=number, names=pins[number], bytes=_alone(users, number))
+            for number in sorted(pins)
+            if number in plan.kept
+        ),
+        dry_run=dry_run,
+    )
+
+
+def _users(layout: DatasetLayout, kept: frozenset[int]) -> dict[Path, list[int]]:
+    """File -> the kept versions that need it."""
+    numbers = sorted(kept)
+    users = {layout.folder / name: life.within(numbers) for name, life in lifetimes(layout.log).items()}
+    for entry in entries(layout):
+        if entry.number in kept:
+            for line in (entry.facts or {}).get("fates", ()):
+                users.setdefault(layout.fates / line["name"], []).append(entry.number)
+    return {path: needing for path, needing in users.items() if needing}
+
+
+def _own_files(layout: DatasetLayout) -> list[Path]:
+    # What the store did not name is not the store's to remove.
+    folders = [folder for folder in (layout.folder, layout.fates) if folder.is_dir()]
+    return [
+        path
+        for folder in folders
+        for path in folder.iterdir()
+        if parse_part_name(path.name) is not None or path.name.endswith(ASIDE_SUFFIX)
+    ]
+
+
+def _alone(users: Mapping[Path, list[int]], number: int) -> int:
+    return sum(path.stat().st_size for path, needing in users.items() if needing == [number])

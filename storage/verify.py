@@ -1,0 +1,174 @@
+"""Every damage that can be found in a store: what is missing, cut short, changed, foreign or unreadable.
+
+A file's name holds half of the SHA-256 of its bytes, so one look at each file is enough, and a broken log does not
+keep the files from being checked.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.errors import StoreDamagedError, StoreError
+from storage.files import ASIDE_SUFFIX
+from storage.layout import OWN, DatasetLayout, StoreLayout, is_dataset_name, parse_part_name
+from storage.log import entry_numbers, entry_path, read_entry, readable_lifetimes
+from storage.parquet import sha256_of
+from storage.registry import Models
+from storage.table import has_table, open_table
+from storage.vacuumed import vacuumed_numbers
+
+#: Kinds of problems. An orphan is no damage: a run that died left it, and a vacuum removes it.
+MISSING, TRUNCATED, CHANGED, FOREIGN, BROKEN_LOG, ORPHAN = (
+    "missing",
+    "truncated",
+    "changed",
+    "foreign",
+    "broken_log",
+    "orphan",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something in the store that is not as the store wrote it.
+
+    Attributes
+    ----------
+    dataset
+        The dataset's, system table's or model's name.
+    kind
+        "missing", "truncated", "changed", "foreign", "broken_log" or "orphan".
+    path
+        Relative to the store.
+    detail
+        What was found and what was expected.
+    versions
+        The versions that need the file; empty where none does.
+    cure
+        What to do next.
+    """
+
+    dataset: str
+    kind: str
+    path: str
+    detail: str
+    versions: tuple[int, ...]
+    cure: str
+
+    def __str__(self) -> str:
+        needed = f" (versions {', '.join(map(str, self.versions[:8]))})" if self.versions else ""
+        return f"{self.path}: {self.kind}, {self.detail}{needed}. {self.cure}"
+
+
+_RESTORE = "Restore the file from a backup, or roll back to a version without it."
+
+
+class _Checker:
+    """One dataset being checked."""
+
+    def __init__(self, store: StoreLayout, layout: DatasetLayout) -> None:
+        self.store = store
+        self.layout = layout
+        self.lifetimes, self.broken = readable_lifetimes(layout.log)
+
+    def problem(self, kind: str, path: Path, detail: str, versions: tuple[int, ...], cure: str) -> Problem:
+        relative = str(path.relative_to(self.store.root))
+        return Problem(dataset=self.layout.name, kind=kind, path=relative, detail=detail, versions=versions, cure=cure)
+
+    def log(self) -> Iterator[Problem]:
+        """What is wrong with the log."""
+        for number, error in self.broken.items():
+            path = entry_path(self.layout.log, number)
+            yield self.problem(BROKEN_LOG, path, error.problem, (number,), "Restore the file from a backup.")
+        if not _opens(self.layout):
+            detail = "the table cannot be opened"
+            yield self.problem(BROKEN_LOG, self.layout.log, detail, (), "Restore the log from a backup.")
+
+    def needed(self) -> dict[Path, tuple[int, list[int]]]:
+        """File -> its size and the readable versions that need it, as far as the log can be read."""
+        gone = vacuumed_numbers(self.layout)
+        numbers = [number for number in entry_numbers(self.layout.log) if number not in gone]
+        needed = {self.layout.folder / name: (life.size, life.within(numbers)) for name, life in self.lifetimes.items()}
+        for number in numbers:
+            for path, size in self._fates(number):
+                needed.setdefault(path, (size, []))[1].append(number)
+        return {path: facts for path, facts in needed.items() if facts[1]}
+
+    def _fates(self, number: int) -> list[tuple[Path, int]]:
+        try:
+            facts = read_entry(self.layout.log, number).facts or {}
+        except StoreDamagedError:
+            return []
+        return [(self.layout.fates / line["name"], int(line["bytes"])) for line in facts.get("fates", ())]
+
+    def files(self) -> Iterator[Problem]:
+        needed = self.needed()
+        for path, (size, versions) in sorted(needed.items()):
+            yield from self._file(path, size, tuple(versions))
+        for path in sorted(self.layout.folder.rglob("*")):
+            if path.is_file() and path not in needed and not self._own(path):
+                yield self._stray(path)
+
+    def _own(self, path: Path) -> bool:
+        return path.relative_to(self.layout.folder).parts[0] in (self.layout.log.name, OWN)
+
+    def _file(self, path: Path, size: int, versions: tuple[int, ...]) -> Iterator[Problem]:
+        name = parse_part_name(path.name)
+        if not path.is_file():
+            yield self.problem(MISSING, path, "the file is not there", versions, _RESTORE)
+        elif (found := path.stat().st_size) != size:
+            kind = TRUNCATED if found < size else CHANGED
+            yield self.problem(kind, path, f"{found} bytes instead of {size}", versions, _RESTORE)
+        elif name is not None and not sha256_of(path).startswith(name.sha):
+            yield self.problem(CHANGED, path, "its content does not fit its name", versions, _RESTORE)
+
+    def _stray(self, path: Path) -> Problem:
+        name = parse_part_name(path.name)
+        ours = name is not None and sha256_of(path).startswith(name.sha)
+        if ours or path.name.endswith(ASIDE_SUFFIX):
+            detail = "no version names it: a run ended before its commit, or a version was vacuumed"
+            return self.problem(ORPHAN, path, detail, (), "`textmill vacuum` removes it.")
+        return self.problem(FOREIGN, path, "the store did not write it here", (), "Move it elsewhere.")
+
+
+def _opens(layout: DatasetLayout) -> bool:
+    try:
+        return bool(open_table(layout).version() == entry_numbers(layout.log)[-1])
+    except StoreError:
+        return False
+
+
+def verify_dataset(store: StoreLayout, layout: DatasetLayout) -> Iterator[Problem]:
+    """The problems of one dataset or system table, those of the log first."""
+    checker = _Checker(store, layout)
+    yield from checker.log()
+    yield from checker.files()
+
+
+def verify_models(store: StoreLayout) -> Iterator[Problem]:
+    """Folders among the models that no record names."""
+    rows = Models(store).rows()
+    for folder in sorted(store.models.iterdir()) if store.models.is_dir() else ():
+        if folder.name not in rows:
+            path = str(folder.relative_to(store.root))
+            yield Problem(
+                dataset=folder.name,
+                kind=FOREIGN,
+                path=path,
+                detail="no record names this model",
+                versions=(),
+                cure="Move it elsewhere.",
+            )
+
+
+def verify_folders(store: StoreLayout) -> Iterator[Problem]:
+    """Files in folders that could be datasets but have no log, and files that are no part of any store."""
+    for path in sorted(store.root.iterdir()):
+        if path.is_dir() and is_dataset_name(path.name) and not has_table(store.dataset(path.name)):
+            checker = _Checker(store, store.dataset(path.name))
+            for file in sorted(path.rglob("*.parquet")):
+                detail = "its dataset has no log: a first commit died, or the log was lost"
+                yield checker.problem(ORPHAN, file, detail, (), "Restore the log, or remove the folder.")
+        elif path.is_file() and path not in (store.mark, store.views, Path(f"{store.views}.wal")):
+            detail, cure = "the store did not write it here", "Move it elsewhere."
+            yield Problem(dataset="", kind=FOREIGN, path=path.name, detail=detail, versions=(), cure=cure)
