@@ -11,15 +11,8 @@ from pipeline.ingest.bytes_in import read_range
 from pipeline.ingest.dialect import LF, LINES, Dialect
 from pipeline.ingest.framing import frame_of
 from pipeline.ingest.source_plan import Block
-from pipeline.ingest.tokenizer import (
-    BAD_QUOTING,
-    REASONS,
-    SOUND,
-    UNTERMINATED_QUOTE,
-    Records,
-    find_records,
-    text_columns,
-)
+from pipeline.ingest.tokenizer import Records, find_records, text_columns
+from pipeline.ingest.verdicts import BAD_QUOTING, REASONS, SOUND, UNTERMINATED_QUOTE
 
 #: A carriage return and a line feed behind the longest record that is read.
 _LINE_END_BYTES = 2

@@ -18,6 +18,14 @@ _BYTE_ORDER_MARKS = (
 #: What a file that is not UTF-8 may be, unless the job file says something else.
 #: For Big5 and Shift JIS the forms that Windows writes, which hold a few more characters.
 LEGACY_ENCODINGS = ("gb18030", "cp950", "cp932", "cp1252")
+#: First bytes of punctuation, first bytes of the first level of ideographs, and the least second byte of both.
+_EVERYDAY = {
+    "gb18030": (range(0xA1, 0xA4), range(0xB0, 0xD8), 0xA1),
+    "cp950": (range(0xA1, 0xA4), range(0xA4, 0xC7), 0x40),
+    "cp932": (range(0x81, 0x84), range(0x88, 0x98), 0x40),
+}
+_CLEARLY = 0.1
+_SAMPLED_BYTES = 1 << 20
 _WORD_BYTES = {"utf-16-le": 2, "utf-16-be": 2, "utf-32-le": 4, "utf-32-be": 4}
 #: At least one in so many UTF-16 code units of running text is ASCII (a line end, a delimiter, a digit).
 _UNITS_PER_ASCII = 200
@@ -76,18 +84,48 @@ def detected_encoding(sample: Sequence[bytes]) -> str | None:
         return able[0] if able else None
     clean = [line for line in lines if all(_reads(line, name) for name in able)]
     best = from_bytes(b"\n".join(clean), cp_isolation=able).best() if clean else None
-    return best.encoding if best is not None and best.encoding in able else able[0]
+    shares = {name: _everyday_share(clean or lines, name) for name in able}
+    likely = max(able, key=lambda name: shares[name])
+    chosen = best.encoding if best is not None and best.encoding in able else likely
+    # On a few short lines the detector can take rare characters for text: then everyday ones decide.
+    return likely if shares[likely] > shares[chosen] + _CLEARLY else chosen
+
+
+def _everyday_share(lines: Sequence[bytes], encoding: str) -> float:
+    """Share of the characters beyond ASCII that are everyday ones in the languages written in `encoding`."""
+    text = b"\n".join(lines).decode(encoding, "replace")
+    beyond = [place for place, letter in enumerate(text) if letter > "\x7f"]
+    if encoding == "cp1252":
+        # Accented letters and typographic marks stand alone between ASCII ones.
+        everyday = sum(_stands_alone(text, place) for place in beyond)
+    else:
+        everyday = sum(_is_everyday(text[place], encoding) for place in beyond)
+    return everyday / len(beyond) if beyond else 0.0
+
+
+def _stands_alone(text: str, place: int) -> bool:
+    around = text[max(0, place - 1) : place] + text[place + 1 : place + 2]
+    return around.isascii()
+
+
+def _is_everyday(letter: str, encoding: str) -> bool:
+    punctuation, ideographs, least = _EVERYDAY[encoding]
+    raw = letter.encode(encoding, "replace")
+    return len(raw) == 2 and (raw[0] in punctuation or raw[0] in ideographs) and raw[1] >= least
 
 
 def lines_beyond_ascii(data: npt.NDArray[np.uint8], most_bytes: int) -> tuple[bytes, ...]:
     """Lines of `data` that hold bytes beyond ASCII, from the first on, up to `most_bytes` in all."""
     found: list[bytes] = []
     left = most_bytes
-    places = np.flatnonzero(data[: 1 << 24] >= 0x80)
+    first = int(np.argmax(data >= 0x80)) if data.size else 0
+    places = np.flatnonzero(data[first : first + _SAMPLED_BYTES] >= 0x80) + first
     raw = memoryview(data)  # type: ignore[arg-type]
     done = -1
     for place in map(int, places):
-        if place < done or left <= 0:
+        if left <= 0:
+            break
+        if place < done:
             continue
         before = bytes(raw[max(0, place - 4096) : place])
         after = bytes(raw[place : place + 4096])

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from pipeline.ingest.dialect import CR, QUOTED, START, Dialect
 from pipeline.ingest.source_config import SourceConfig
-from pipeline.ingest.tokenizer import SOUND, find_records, text_columns
+from pipeline.ingest.tokenizer import find_records, text_columns
 from pipeline.ingest.transitions import transitions
+from pipeline.ingest.verdicts import SOUND
 
 DELIMITERS = (",", "\t", ";", "|")
 _ROWS_LOOKED_AT = 200

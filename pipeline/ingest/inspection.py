@@ -1,7 +1,7 @@
 """How a text file is written: its format, its dialect, its header, decided from its start."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,8 @@ class Inspected:
         Share of the records seen that have as many fields as the first.
     first_lines
         How it begins, for messages.
+    doubted
+        The dialect with quotes around fields, where its start rather says that quotes are text; None otherwise.
     """
 
     opened: OpenedFile
@@ -62,6 +64,7 @@ class Inspected:
     empty: bool
     share: float
     first_lines: str
+    doubted: Dialect | None = None
 
 
 def inspect(opened: OpenedFile, config: SourceConfig, wanted: Collection[str]) -> Inspected:
@@ -122,6 +125,7 @@ def _delimited(
             "Declare [source] delimiter, quote and header as they are.",
         )
     if config.names is not None:
+        _require_width(opened, guess, config.names)
         columns = config.names
     elif named:
         columns = column_names(guess.rows[0])
@@ -138,6 +142,18 @@ def _delimited(
         empty=whole and (guess.records == 0 or (named and guess.records == 1)),
         share=guess.share,
         first_lines=_shown(head),
+        doubted=replace(guess.dialect, quote='"') if config.quote == "auto" and guess.dialect.quote is None else None,
+    )
+
+
+def _require_width(opened: OpenedFile, guess: Guess, names: tuple[str, ...]) -> None:
+    if guess.width in {0, len(names)} or guess.share <= 0.5:
+        return
+    raise SourceError(
+        opened.name,
+        f"[source] names gives {len(names)} columns, but its records have {guess.width} fields "
+        f"({guess.dialect.describe()}), such as {guess.rows[0]!r}",
+        "Name every column, or declare [source] delimiter.",
     )
 
 

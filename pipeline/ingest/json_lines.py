@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.ingest.bytes_in import read_range
-from pipeline.ingest.csv_blocks import record_text, source_positions, without_nuls
+from pipeline.ingest.csv_blocks import record_text, source_positions
 from pipeline.ingest.dialect import LINES, Dialect
 from pipeline.ingest.framing import frame_of
 from pipeline.ingest.source_plan import Block
-from pipeline.ingest.tokenizer import REASONS, SOUND, Records, find_records
+from pipeline.ingest.tokenizer import Records, find_records
+from pipeline.ingest.verdicts import REASONS, SOUND
 
 BAD_JSON = "bad_json"
 _LINE_END_BYTES = 2
@@ -42,7 +44,8 @@ def read_json_lines(block: Block) -> pa.Table:
     bad = {row: record_text(data, records, row) for row, reason in enumerate(reasons) if reason is not None}
     found = {name: _column(data, records, objects, name) for name in block.file.columns}
     if b"\\u0000" in data.tobytes():
-        found = {name: without_nuls(column) for name, column in found.items()}
+        # An empty text stays empty here, so that it does not matter whether the block holds a NUL elsewhere.
+        found = {name: pc.replace_substring(column, "\0", "") for name, column in found.items()}
     table, uncast = frame_of(block, found, source_positions(block, records.starts), reasons, bad)
     if not uncast.any():
         return table

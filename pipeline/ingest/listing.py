@@ -15,6 +15,8 @@ from pipeline.errors import SourceError, SourceNotFoundError
 from pipeline.ingest.bytes_in import is_uri
 
 _MAGIC = re.compile(r"[*?\[]")
+#: A folder's files that are data by their names; licences and notes that lie beside them are not.
+_DATA_SUFFIXES = {".csv", ".tsv", ".tab", ".psv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".parq"}
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -40,8 +42,9 @@ def list_files(patterns: Sequence[str], root: Path) -> tuple[FoundFile, ...]:
     Parameters
     ----------
     patterns
-        Paths, folders (all files below them), glob patterns (``**`` for any depth) and URIs; ``~`` is the home
-        folder. Hidden files and those starting with an underscore are left out where they are not named.
+        Paths, folders (the data files below them, or all files where no name tells), glob patterns (``**`` for any
+        depth) and URIs; ``~`` is the home folder. Hidden files and those starting with an underscore are left out
+        where they are not named.
     root
         The folder that relative patterns start from.
 
@@ -113,11 +116,12 @@ def _files_below(folder: Path) -> list[Path]:
         raise SourceError(
             str(folder), "the folder may not be listed (permission denied)", "Allow reading it and run again."
         )
-    files = []
+    files: list[Path] = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not _ignored(name)]
         files += [Path(parent, name) for name in names if not _ignored(name)]
-    return files
+    telling = [file for file in files if _DATA_SUFFIXES & {suffix.lower() for suffix in file.suffixes[-2:]}]
+    return telling or files
 
 
 def _literal_folder(pattern: Path) -> Path:

@@ -14,7 +14,7 @@ from pipeline.ingest.bytes_in import open_bytes
 from pipeline.ingest.framing import frame_of
 from pipeline.ingest.opening import OpenedFile
 from pipeline.ingest.source_plan import Block
-from pipeline.ingest.tokenizer import BAD_ENCODING, REASONS
+from pipeline.ingest.verdicts import BAD_ENCODING, REASONS
 
 _CURE = "Write it again, or take it out of [source] files; nothing was committed."
 _BATCH_ROWS = 1 << 16

@@ -110,14 +110,11 @@ class PlanTasks:
         if changed:
             seen = self.inspected(decoded)
             scans = self.scanned(seen)
-        plain = {place: requoted(self.source, seen[place], scans[place]) for place in range(len(seen))}
-        again = [place for place, config in plain.items() if config is not None]
-        for place, file in zip(
-            again, self.inspected([decoded[p] for p in again], [plain[p] for p in again]), strict=True
-        ):
-            seen[place] = file
-        for place, scan in zip(again, self.scanned([seen[place] for place in again]), strict=True):
-            scans[place] = scan
+        configs = requoted(self.source, seen, scans)
+        again = [place for place, config in enumerate(configs) if config is not None]
+        seen_again = self.inspected([decoded[place] for place in again], [configs[place] for place in again])
+        for place, file, scan in zip(again, seen_again, self.scanned(seen_again), strict=True):
+            seen[place], scans[place] = file, scan
         files = [
             settled_text(file, scan, encoding, self.source)
             for file, scan, encoding in zip(seen, scans, encodings, strict=True)
@@ -147,7 +144,10 @@ class PlanTasks:
             for place, file in enumerate(seen)
             for start, stop in raw_blocks(file.data_start, file.opened.data_bytes, self.source.block)
         ]
-        arguments = [(seen[place].opened.data_path, start, stop, seen[place].dialect) for place, start, stop in blocks]
+        arguments = [
+            (seen[place].opened.data_path, start, stop, seen[place].dialect, seen[place].doubted)
+            for place, start, stop in blocks
+        ]
         results = self.run("scan", scan_block, arguments, [stop - start for _, start, stop in blocks])
         scans: list[list[BlockScan]] = [[] for _ in seen]
         for (place, _, _), scan in zip(blocks, results, strict=True):

@@ -35,6 +35,8 @@ class BlockScan:
         NUL bytes.
     sample
         Some lines with bytes beyond ASCII, where `invalid` is not 0.
+    doubted
+        What it does to the automaton of a dialect that was turned down; None for none.
     """
 
     start: int
@@ -44,6 +46,7 @@ class BlockScan:
     invalid: int
     nuls: int
     sample: tuple[bytes, ...]
+    doubted: Transitions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +71,8 @@ def raw_blocks(start: int, stop: int, block_bytes: int) -> list[tuple[int, int]]
     return [(at, min(at + block_bytes, stop)) for at in range(start, stop, block_bytes)]
 
 
-def scan_block(path: str, start: int, stop: int, dialect: Dialect) -> BlockScan:
-    """What the bytes from `start` to `stop` of the file at `path` show."""
+def scan_block(path: str, start: int, stop: int, dialect: Dialect, doubted: Dialect | None = None) -> BlockScan:
+    """What the bytes from `start` to `stop` of the file at `path` show, under `dialect` and under another one."""
     before = min(start, _MARGIN_BYTES)
     wide = read_range(path, start - before, stop + _MARGIN_BYTES)
     data = wide[before : before + stop - start]
@@ -80,6 +83,7 @@ def scan_block(path: str, start: int, stop: int, dialect: Dialect) -> BlockScan:
         start=start,
         stop=start + data.size,
         moves=transitions(data, dialect),
+        doubted=transitions(data, doubted) if doubted is not None else None,
         valid=valid,
         invalid=invalid,
         nuls=int(data.size - np.count_nonzero(data)),

@@ -1,7 +1,9 @@
 """Decisions about a file once all of its bytes were scanned."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 import pyarrow as pa
 
@@ -72,14 +74,38 @@ def encoding_of(opened: OpenedFile, scans: Sequence[BlockScan]) -> str:
     return encoding
 
 
-def requoted(config: SourceConfig, seen: Inspected, scans: Sequence[BlockScan]) -> SourceConfig | None:
-    """Settings under which quotes are text, where all of the file speaks for that; None where the guess stands."""
-    if seen.format != "csv" or config.quote != "auto" or seen.dialect.quote is None:
-        return None
-    _, well, badly, last = resolve(scans, config.max_record)
-    if badly + int(last == QUOTED) <= well:
-        return None
-    return config.model_copy(update={"quote": "none", "delimiter": seen.dialect.delimiter})
+def requoted(
+    config: SourceConfig, seen: Sequence[Inspected], scans: Sequence[Sequence[BlockScan]]
+) -> list[SourceConfig | None]:
+    """For each file, settings that decide about its quotes, where all bytes speak against the guess; else None.
+
+    Files of one folder that are written alike decide together, for the same rows have to be read alike in one file
+    or in seven. Quotes stand around fields unless more of them close badly than well.
+    """
+    revised: list[SourceConfig | None] = [None] * len(seen)
+    if config.quote != "auto":
+        return revised
+    groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for place, file in enumerate(seen):
+        if file.format == "csv":
+            folder = PurePosixPath(file.opened.path).parent
+            groups[folder, file.opened.suffix, file.dialect.delimiter, len(file.columns)].append(place)
+    for places in groups.values():
+        closings = [_closings(scans[place], config.max_record) for place in places]
+        well, badly = sum(count[0] for count in closings), sum(count[1] for count in closings)
+        quote = None if badly > well else '"'
+        for place in places:
+            if (seen[place].dialect.quote is None) != (quote is None) and well + badly:
+                decided = {"quote": quote or "none", "delimiter": seen[place].dialect.delimiter}
+                revised[place] = config.model_copy(update=decided)
+    return revised
+
+
+def _closings(scans: Sequence[BlockScan], longest: int) -> tuple[int, int]:
+    """How many quoted fields of a file close well and badly, if quotes stand around fields."""
+    as_quoted = [replace(scan, moves=scan.doubted) if scan.doubted is not None else scan for scan in scans]
+    _, well, badly, last = resolve(as_quoted, longest)
+    return well, badly + int(last == QUOTED)
 
 
 def settled_text(seen: Inspected, scans: Sequence[BlockScan], encoding: str, config: SourceConfig) -> SettledFile:

@@ -30,9 +30,9 @@ def _known_encoding(value: str) -> str:
 
 def _one_character(value: str) -> str:
     value = {"tab": "\t", "\\t": "\t", "space": " "}.get(value, value)
-    if value in {"auto", "none"} or (len(value) == 1 and value not in "\r\n"):
+    if value in {"auto", "none"} or (len(value) == 1 and value.isascii() and value not in "\r\n\0"):
         return value
-    raise ValueError(f'{value!r} is not one character; write one, or "auto" to look at the files')
+    raise ValueError(f'{value!r} is not one ASCII character; write one, or "auto" to look at the files')
 
 
 def _block_size(value: int) -> int:

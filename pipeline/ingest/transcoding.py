@@ -16,6 +16,8 @@ from pipeline.ingest.bytes_in import open_bytes
 from pipeline.ingest.encoding import unit_bytes
 
 _CHUNK_BYTES = 1 << 20
+#: Characters that a codec gives for bytes which its encoding leaves undefined.
+_UNDEFINED = {"cp932": dict.fromkeys([0x80, 0xA0, *range(0xF8F0, 0xF8F4)], "\udcff")}
 #: A lone surrogate: encoded, it is three bytes that no UTF-8 text holds.
 _UNDECODABLE = "\udcff"
 
@@ -72,6 +74,7 @@ def transcode(name: str, path: str, encoding: str, mark_bytes: int, target: Path
         If the encoding's line ends cannot be told from its bytes.
     """
     unit = unit_bytes(encoding)
+    undefined = _UNDEFINED.get(encoding)
     decoder = codecs.getincrementaldecoder(encoding)(errors="textmill-mark-byte" if unit == 1 else "textmill-mark-unit")
     paths = {kind: target.with_name(f"{target.name}.{kind}") for kind in ("text", "raw")}
     aside = {path: path.with_name(path.name + ".part") for path in (target, *paths.values())}
@@ -90,7 +93,10 @@ def transcode(name: str, path: str, encoding: str, mark_bytes: int, target: Path
         while more:
             chunk = source.read(_CHUNK_BYTES)
             more = bool(chunk)
-            text = decoder.decode(chunk, final=not more).encode("utf-8", "surrogatepass")
+            decoded = decoder.decode(chunk, final=not more)
+            if undefined:
+                decoded = decoded.translate(undefined)
+            text = decoded.encode("utf-8", "surrogatepass")
             rewritten.write(text)
             for side, (data, width, base, place) in enumerate(
                 ((text, 1, text_at, text_map), (chunk, unit, raw_at, raw_map))
