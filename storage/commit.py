@@ -250,6 +250,8 @@ def _planned(layout: DatasetLayout, request: CommitRequest, table: DeltaTable | 
 def rollback(layout: DatasetLayout, target: Head, *, message: str, author: str) -> int:
     """The number of a new version with the files and columns of `target`; nothing is copied.
 
+    Where `target` is the newest version already, that is its own number.
+
     Raises
     ------
     VersionVacuumedError
@@ -264,6 +266,8 @@ def rollback(layout: DatasetLayout, target: Head, *, message: str, author: str) 
 
         def play() -> int:
             table = open_table(layout)
+            if table.version() == target.version.number:
+                return target.version.number
             number = table.version() + 1
             restore_files(layout, table, target.version.number, facts=facts, run=run, number=number)
             return number

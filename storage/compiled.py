@@ -9,8 +9,11 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
 def kernel(function: Kernel) -> Kernel:
-    """The function compiled without the GIL, its machine code cached on disk."""
-    return cast(Kernel, numba.njit(cache=True, nogil=True)(function))
+    """The function compiled without the GIL, its machine code cached on disk where some folder can be written."""
+    try:
+        return cast(Kernel, numba.njit(cache=True, nogil=True)(function))
+    except RuntimeError:  # a read-only installation and no home: compiled anew in each process
+        return cast(Kernel, numba.njit(nogil=True)(function))
 
 
 def inlined(function: Kernel) -> Kernel:

@@ -48,12 +48,18 @@ def explained(path: Path | str) -> Iterator[None]:
         yield
     except StoreError:
         raise
-    except OSError as error:
-        raise explain(error.errno, path) or error from error
     except Exception as error:
-        match = _RUST_ERROR.search(str(error))
-        code = int(match[1] or match[2]) if match else None
-        raise explain(code, path) or error from error
+        code = _code_of(error)
+        if (told := explain(code, path)) is not None:
+            raise told from error
+        raise
+
+
+def _code_of(error: Exception) -> int | None:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    match = _RUST_ERROR.search(str(error))
+    return int(match[1] or match[2]) if match else None
 
 
 def sync_folder(folder: Path) -> None:
