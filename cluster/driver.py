@@ -12,6 +12,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
+from pipeline.train.config import TrainConfig
 from pipeline.train.fit import FitResult, fit_model
 from storage.store import Store
 
@@ -108,13 +109,15 @@ def _work(job: JobConfig, store: Store, run: str, listener: ProgressListener, *,
         seconds = {**execute.seconds, "ingest": time.perf_counter() - began}
         result = _of_ingest(job, store, run, ingested)
         if job.train is not None:
-            fitted = _fit(job, store, run, ingested, execute)
+            fitted = _fit(job, job.train, store, run, ingested, execute)
             result = _with_model(result, fitted, store.model_path(run))
             seconds |= fitted.seconds
     return replace(result, seconds=seconds)
 
 
-def _fit(job: JobConfig, store: Store, run: str, ingested: Ingested, execute: ClientExecute) -> FitResult:
+def _fit(
+    job: JobConfig, train: TrainConfig, store: Store, run: str, ingested: Ingested, execute: ClientExecute
+) -> FitResult:
     version = ingested.version
     lineage = {
         "dataset": version.dataset,
@@ -127,7 +130,7 @@ def _fit(job: JobConfig, store: Store, run: str, ingested: Ingested, execute: Cl
     snapshot = store.snapshot(version.dataset, version.number)
     features = job.features or FeatureConfig()
     try:
-        fitted = fit_model(snapshot, features, job.train, store.cache("features"), execute, lineage)
+        fitted = fit_model(snapshot, features, train, store.cache("features"), execute, lineage)
     except Exception as error:
         error.add_note(
             f"The dataset was committed before this: {version.dataset} version {version.number}. No model was made."
@@ -180,7 +183,7 @@ def _of_ingest(job: JobConfig, store: Store, run: str, ingested: Ingested) -> Ru
             columns={field.name: str(field.type) for field in ingested.schema},
         ),
         label_counts=ingested.labels,
-        warnings=tuple(ingested.plan.notes),
+        warnings=(*ingested.plan.notes, *ingested.warnings),
         workers=worker_count(job.cluster),
         settings=job.model_dump(mode="json"),
         versions=library_versions(),

@@ -1,15 +1,19 @@
-"""A warning for labels that leak into the text: a single word that tells a class almost perfectly.
+"""Warnings about labels: a single word that tells a class almost perfectly, and equal texts with several labels.
 
-What crosses workers is a sample: the rows with the smallest hashes of text and label. It merges in any order to the
-same sample, stays small however many rows there are, and does not depend on how rows are cut into blocks.
+What crosses workers is a sample: the rows whose texts have the smallest hashes. It merges in any order to the same
+sample, stays small however many rows there are, and does not depend on how rows are cut into blocks.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,18 +22,21 @@ from pipeline.ingest.dedupe.keys import exact_keys
 
 #: Rows that a sample holds.
 SAMPLE_ROWS = 4096
+#: Characters of each text that it holds: enough to find the words, and a bound on its memory.
+SAMPLE_CHARACTERS = 500
 _WORD = re.compile(r"[\u4e00-\u9fff]+|[^\W_\u4e00-\u9fff]+")
-_SCHEMA = pa.schema([("hash", pa.uint64()), ("text", pa.string()), ("label", pa.string())])
+_SCHEMA = pa.schema([("hash", pa.uint64()), ("mark", pa.uint64()), ("text", pa.string()), ("label", pa.string())])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelSample:
-    """Labelled texts drawn by their hashes, each once: those with the smallest.
+    """Labelled texts drawn by the texts' hashes, each pair once: those with the smallest.
 
     Attributes
     ----------
     rows
-        Columns hash, text, label; ascending by hash; at most `SAMPLE_ROWS` rows.
+        Columns hash (of the text), mark (of the label), text (its start), label; ascending by hash and mark; at most
+        `SAMPLE_ROWS` rows.
     """
 
     rows: pa.Table
@@ -41,7 +48,9 @@ class LabelSample:
 
     def merge(self, other: "LabelSample") -> "LabelSample":
         """The sample of both inputs together."""
-        return LabelSample(rows=_smallest(pa.concat_tables([self.rows, other.rows])))
+        both = pa.concat_tables([self.rows, other.rows])
+        places = _smallest(np.stack([np.asarray(both["hash"]), np.asarray(both["mark"])]))
+        return LabelSample(rows=both.take(pa.array(places)).combine_chunks())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +88,43 @@ def sample_labels(table: pa.Table, text: str, label: str) -> LabelSample:
     if text not in table.column_names or label not in table.column_names:
         return LabelSample.empty()
     both = pc.and_(pc.is_valid(table[text]), pc.is_valid(table[label]))
-    rows = table.filter(pc.and_(both, pa.array(frame.alive(table))) if frame.FATE in table.column_names else both)
-    hashes = exact_keys(rows, [text, label])[:, 0]
-    columns = [pa.array(hashes), rows[text].cast(pa.string()), rows[label].cast(pa.string())]
-    return LabelSample(rows=_smallest(pa.table(columns, schema=_SCHEMA)))
+    rows = table.select([text, label])
+    rows = rows.filter(pc.and_(both, pa.array(frame.alive(table))) if frame.FATE in table.column_names else both)
+    keys = np.stack([exact_keys(rows, [text])[:, 0], exact_keys(rows, [label])[:, 0]])
+    places = _smallest(keys)
+    some = rows.take(pa.array(places))
+    texts = pc.utf8_slice_codeunits(some[text].cast(pa.string()), 0, SAMPLE_CHARACTERS)
+    columns = [*(pa.array(key[places]) for key in keys), texts, some[label].cast(pa.string())]
+    return LabelSample(rows=pa.table(columns, schema=_SCHEMA).combine_chunks())
 
 
-def _smallest(rows: pa.Table) -> pa.Table:
-    _, first = np.unique(np.asarray(rows["hash"]), return_index=True)
-    return rows.take(pa.array(first[:SAMPLE_ROWS])).combine_chunks()
+def _smallest(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Places of the smallest distinct columns of `keys`, shape (2, rows), ascending."""
+    order = np.lexsort((keys[1], keys[0]))
+    ordered = keys[:, order]
+    new = np.concatenate([[True], (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)]) if len(order) else order == 0
+    places: npt.NDArray[np.int64] = order[new][:SAMPLE_ROWS]
+    return places
+
+
+def write_sample(sample: LabelSample, path: Path) -> str:
+    """The path of a file with the sample, written whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{uuid4().hex}")
+    with pa.OSFile(str(aside), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
+        writer.write_table(sample.rows)
+    aside.replace(path)
+    return str(path)
+
+
+def read_samples(paths: Sequence[str]) -> LabelSample:
+    """The sample of all blocks whose samples were written to `paths`; two of them are in memory at a time."""
+    return reduce(LabelSample.merge, map(_read_sample, paths), LabelSample.empty())
+
+
+def _read_sample(path: str) -> LabelSample:
+    with pa.OSFile(path, "rb") as source:
+        return LabelSample(rows=pa.ipc.open_file(source).read_all())
 
 
 def tokens_of(text: str) -> Iterator[str]:
@@ -128,3 +165,23 @@ def find_leaks(sample: LabelSample, *, strength: float = 0.95, least_texts: int 
             leak = Leak(token=token, label=label, precision=both / texts, recall=both / sizes[label], texts=texts)
             best[label] = (score, leak)
     return tuple(leak for _, leak in sorted(best.values(), key=lambda found: (-found[0], found[1].label)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """A text that has several labels: its start, and the labels in order."""
+
+    text: str
+    labels: tuple[str, ...]
+
+
+def find_conflicts(sample: LabelSample) -> tuple[Conflict, ...]:
+    """The texts of a sample that have several labels, in the order of the texts' hashes."""
+    labels: dict[int, list[str]] = {}
+    texts: dict[int, str] = {}
+    for row in sample.rows.to_pylist():
+        labels.setdefault(row["hash"], []).append(row["label"])
+        texts[row["hash"]] = row["text"]
+    return tuple(
+        Conflict(text=texts[key], labels=tuple(sorted(found))) for key, found in labels.items() if len(found) > 1
+    )

@@ -18,11 +18,12 @@ from pipeline.execute import Execute
 from pipeline.ingest.dedupe.key_files import KeyFile, write_keys
 from pipeline.ingest.dedupe.resolve import Found, resolve_exact, resolve_near
 from pipeline.ingest.dedupe_config import NearConfig
+from pipeline.ingest.disagreements import Disagreement, disagreement
 from pipeline.ingest.stage_block import BlockSummary, KeySpec, counted, repeats_of, write_block_keys, write_fates
 from pipeline.ledger import DUPLICATE, Ledger
 from storage.fingerprint import fingerprint_of
 from storage.parquet import write_part
-from storage.scan import DataFile, read_span
+from storage.scan import DataFile, file_schema, read_span
 
 #: Memory that one task of a pass may take.
 PASS_BYTES = 256_000_000
@@ -69,6 +70,8 @@ class Settling:
         self._folder = folder
         self._execute = execute
         self._verdicts: list[Verdict] = []
+        #: For each pass that looks at labels, the repeats whose label is another than that of the row that stays.
+        self.disagreements: list[Disagreement] = []
 
     def compare_keys(self, spec: KeySpec) -> None:
         """Nothing; the rows that share a key with an earlier row are known."""
@@ -89,6 +92,9 @@ class Settling:
             )
         found = resolve_exact([*known, *new], folder, self._execute, PASS_BYTES, len(known))
         self._verdicts.append(Verdict(fate=spec.fate, reason=spec.reason, found=found))
+        if spec.label is not None:
+            parts = [block.part.path for block in self._blocks if block.part is not None]
+            self.disagreements.append(disagreement(found, spec.columns, spec.label, stored, parts))
 
     def compare_texts(self, near: NearConfig, *, against_stored: bool) -> None:
         """Nothing; the rows whose text is nearly that of another are known."""
@@ -118,8 +124,12 @@ class Settling:
 
 
 def _stored_keys(file: DataFile, at: int, spec: KeySpec, folder: Path) -> KeyFile:
-    table = read_span(file, 0, file.rows, [*dict.fromkeys([*spec.columns, *frame.ROW_ID])])
-    return write_keys(table, spec.columns, folder / f"stored-{at:06d}", spec.normalize, skip_null=spec.skip_null)
+    # An earlier version may lack a column: its rows count as null there.
+    known = file_schema(file).names
+    wanted = dict.fromkeys([*spec.columns, *([spec.label] if spec.label else []), *frame.ROW_ID])
+    table = read_span(file, 0, file.rows, [name for name in wanted if name in known])
+    path = folder / f"stored-{at:06d}"
+    return write_keys(table, spec.columns, path, spec.normalize, skip_null=spec.skip_null, label=spec.label)
 
 
 def _stored_texts(file: DataFile, column: str) -> pa.Table:

@@ -15,7 +15,9 @@ from pipeline import frame
 from pipeline.errors import LedgerError
 from pipeline.ingest.checks import CheckCount, CheckRule, check
 from pipeline.ingest.dedupe.key_files import KeyFile, write_keys
+from pipeline.ingest.label_leaks import sample_labels, write_sample
 from pipeline.ingest.operations import Operation, clean
+from pipeline.ingest.operations.operation import TEXT_COLUMN
 from pipeline.ledger import Ledger
 from storage.fates import FATE_SCHEMA
 from storage.fingerprint import Fingerprint, fingerprint_of
@@ -34,6 +36,8 @@ class KeySpec:
         What becomes of all rows but the first.
     against_stored
         Whether rows of the version already stored count, and win.
+    label
+        A column in which rows that repeat each other should agree; None for none.
     """
 
     columns: tuple[str, ...]
@@ -42,6 +46,7 @@ class KeySpec:
     fate: str
     reason: str
     against_stored: bool = True
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,8 @@ class BlockWork:
         Steps in order.
     folder
         The staging folder.
+    text
+        The column whose texts are sampled with their labels.
     label
         The column to count values of; None for none.
     keys
@@ -68,6 +75,7 @@ class BlockWork:
     folder: str
     label: str | None
     keys: KeySpec | None
+    text: str = TEXT_COLUMN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +104,8 @@ class BlockSummary:
         Rows checked and rejected by each check in turn.
     keys
         The keys of the first pass, where there is one.
+    sample
+        The file of labelled texts drawn from the kept rows; None where no row has both.
     """
 
     number: int
@@ -108,6 +118,7 @@ class BlockSummary:
     changed: tuple[int, ...]
     counts: tuple[CheckCount, ...]
     keys: KeyFile | None
+    sample: str | None = None
 
     @property
     def progress_rows(self) -> int:
@@ -165,13 +176,22 @@ def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
         changed=cleaned.changed,
         counts=checked.counts,
         keys=write_block_keys(kept, number, work.keys, folder / "pass-0") if work.keys else None,
+        sample=_write_sample(kept, number, work),
     )
+
+
+def _write_sample(kept: pa.Table, number: int, work: BlockWork) -> str | None:
+    if work.label is None:
+        return None
+    sample = sample_labels(kept, work.text, work.label)
+    path = Path(work.folder) / f"labels-{number:06d}.arrow"
+    return write_sample(sample, path) if sample.rows.num_rows else None
 
 
 def write_block_keys(table: pa.Table, number: int, spec: KeySpec, folder: Path) -> KeyFile:
     """The key file of a block's rows for one pass."""
     path = folder / f"{number:06d}.keys"
-    return write_keys(table, spec.columns, path, spec.normalize, skip_null=spec.skip_null)
+    return write_keys(table, spec.columns, path, spec.normalize, skip_null=spec.skip_null, label=spec.label)
 
 
 def counted(column: pa.ChunkedArray) -> dict[str, int]:

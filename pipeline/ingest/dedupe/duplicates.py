@@ -24,6 +24,8 @@ DUPLICATE_RECORD = np.dtype(
         ("survivor_position", "<i8"),
     ]
 )
+#: Rows named as examples.
+EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +40,14 @@ class DuplicateFile:
         How many it names.
     conflicts
         How many of them have another label than the row that survives.
+    examples
+        The first few of those, as values of `DUPLICATE_RECORD` in its order.
     """
 
     path: str
     duplicates: int
     conflicts: int = 0
+    examples: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +133,11 @@ def find_duplicates(
     found["survivor_position"] = records["position"][survivors]
     write_duplicates(found, path)
     mine, theirs = records["label"][repeats], records["label"][survivors]
-    conflicts = int(((mine != theirs) & (mine != 0) & (theirs != 0)).sum())
-    return DuplicateFile(path=str(path), duplicates=len(found), conflicts=conflicts)
+    at_odds = found[(mine != theirs) & (mine != 0) & (theirs != 0)]
+    first_few = at_odds[np.lexsort((at_odds["row"], at_odds["block"]))[:EXAMPLES]]
+    return DuplicateFile(
+        path=str(path), duplicates=len(found), conflicts=len(at_odds), examples=tuple(map(tuple, first_few.tolist()))
+    )
 
 
 def write_duplicates(found: npt.NDArray[Any], path: Path) -> None:

@@ -15,6 +15,7 @@ from pipeline.ingest.dedupe.candidates import BAND_BYTES, find_candidates, write
 from pipeline.ingest.dedupe.components import EdgeFile, connect, roots_of
 from pipeline.ingest.dedupe.duplicates import (
     DUPLICATE_RECORD,
+    EXAMPLES,
     DuplicateFile,
     Duplicates,
     find_duplicates,
@@ -53,6 +54,15 @@ class Found:
     def conflicts(self) -> int:
         """How many of them have another label than the row that survives; 0 where labels were not written."""
         return sum(bucket.conflicts for bucket in self.buckets)
+
+    @property
+    def examples(self) -> tuple[tuple[int, ...], ...]:
+        """The first few of those rows, in row order, as `DuplicateFile.examples` has them."""
+        return tuple(sorted(example for bucket in self.buckets for example in bucket.examples)[:EXAMPLES])
+
+    def source(self, file: int, code: int) -> str:
+        """The source file that `code` stands for in the keys of one file."""
+        return read_sources(self.keys[file].path)[code]
 
     def of_block(self, block: int) -> Duplicates:
         """The duplicates within one new block, counted from 0."""

@@ -1,0 +1,108 @@
+"""Rows left out as repeats though their label is another than that of the row that stays: how many, and which."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import frame
+from pipeline.ingest.dedupe.resolve import Found
+from storage.scan import DataFile, read_span
+
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One such row beside the one that stays: what they share, their labels, and where they are from."""
+
+    value: str
+    label: str
+    place: str
+    surviving_label: str
+    surviving_place: str
+
+    def __str__(self) -> str:
+        return (
+            f'"{self.value}" is "{self.surviving_label}" in {self.surviving_place} and "{self.label}" in {self.place}'
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disagreement:
+    """All such rows of one pass.
+
+    Attributes
+    ----------
+    columns
+        What makes rows repeat each other.
+    label
+        The column in which they differ.
+    rows
+        How many were left out.
+    examples
+        The first few.
+    """
+
+    columns: tuple[str, ...]
+    label: str
+    rows: int
+    examples: tuple[Example, ...]
+
+    def __str__(self) -> str:
+        rows = f"{self.rows} row{'s' if self.rows > 1 else ''}"
+        return (
+            f"{rows} left out for repeating an earlier row's {' and '.join(self.columns)} had another {self.label}, "
+            f"and that of the earlier row was kept: {'; '.join(map(str, self.examples))}. "
+            "See `textmill fates`, and correct the labels in the input"
+        )
+
+
+def disagreement(
+    found: Found, columns: Sequence[str], label: str, stored: Sequence[DataFile], parts: Sequence[str]
+) -> Disagreement:
+    """What is known of the rows of `found` whose label is another than that of the row that survives.
+
+    Parameters
+    ----------
+    found
+        A pass over the whole dataset.
+    columns
+        What it compared.
+    label
+        The column in which rows should agree.
+    stored, parts
+        The files whose keys were compared, in row order: those of the stored version, then those staged.
+    """
+    examples = []
+    for block, row, file, code, position in found.examples:
+        wanted = [*dict.fromkeys([*columns, label, *frame.ROW_ID])]
+        repeat = pq.read_table(parts[block], columns=wanted).slice(row, 1)
+        source = found.source(file, code)
+        survivor = _row_at(stored[file] if file < len(stored) else parts[file - len(stored)], wanted, source, position)
+        shown = " / ".join(str(repeat[name][0].as_py()) for name in columns)
+        examples.append(
+            Example(
+                value=shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…",
+                label=str(repeat[label][0].as_py()),
+                place=_place(repeat[frame.SOURCE][0], repeat[frame.POSITION][0].as_py()),
+                surviving_label=str(survivor[label][0].as_py()),
+                surviving_place=_place(source, position),
+            )
+        )
+    return Disagreement(columns=tuple(columns), label=label, rows=found.conflicts, examples=tuple(examples))
+
+
+def _row_at(file: DataFile | str, columns: Sequence[str], source: str, position: int) -> pa.Table:
+    table = pq.read_table(file, columns=columns) if isinstance(file, str) else read_span(file, 0, file.rows, columns)
+    at = np.flatnonzero(np.asarray(table[frame.POSITION]) == position)
+    rows = table.take(pa.array(at))
+    here = [i for i, name in enumerate(rows[frame.SOURCE].to_pylist()) if name == source]
+    return rows.slice(here[0], 1)
+
+
+def _place(source: Any, position: int) -> str:
+    return f"{source} at {position}"

@@ -1,0 +1,60 @@
+"""The blocks of a plan as partitions of one Dask DataFrame, each cleaned, checked and staged."""
+
+from pathlib import Path
+
+import dask
+import dask.dataframe as dd
+import pandas as pd
+
+from pipeline import frame
+from pipeline.config import JobConfig
+from pipeline.execute import Execute
+from pipeline.ingest.plan import SourcePlan
+from pipeline.ingest.read import read_block
+from pipeline.ingest.source_plan import Block
+from pipeline.ingest.stage_block import BlockSummary, BlockWork, stage_partition
+from pipeline.ingest.steps import Steps, label_of, text_of
+
+
+def clean_blocks(job: JobConfig, plan: SourcePlan, steps: Steps, staging: Path, execute: Execute) -> list[BlockSummary]:
+    """The summaries of all blocks, read, cleaned, checked and staged."""
+    if not plan.blocks:
+        return []
+    work = BlockWork(
+        schema=plan.schema,
+        operations=steps.operations,
+        checks=job.check,
+        folder=str(staging),
+        text=text_of(job),
+        label=label_of(job),
+        keys=steps.passes[0] if steps.passes else None,
+    )
+    meta = frame.to_pandas(frame.frame_schema(plan.schema).empty_table())
+    # Dask would turn Arrow columns into strings of its own otherwise.
+    with dask.config.set({"dataframe.convert-string": False}):
+        rows = dd.from_map(_read_partition, list(plan.blocks), meta=meta, enforce_metadata=False)
+        numbers = dd.from_map(_number, range(len(plan.blocks)), meta=_number(0), enforce_metadata=False)
+        staged = rows.map_partitions(
+            stage_partition,
+            numbers,
+            work,
+            meta=pd.DataFrame({"summary": []}, dtype=object),
+            align_dataframes=False,
+            enforce_metadata=False,
+        )
+        tasks = staged.to_delayed()
+    summarise = dask.delayed(_summary)
+    return execute("clean", [summarise(task) for task in tasks], sizes=[block.size_bytes for block in plan.blocks])
+
+
+def _read_partition(block: Block) -> pd.DataFrame:
+    return frame.to_pandas(read_block(block))
+
+
+def _number(number: int) -> pd.DataFrame:
+    return pd.DataFrame({"number": [number]})
+
+
+def _summary(partition: pd.DataFrame) -> BlockSummary:
+    summary: BlockSummary = partition["summary"].iloc[0]
+    return summary

@@ -1,0 +1,82 @@
+"""What happens to every row of a job, decided and checked against the columns there are before any row is read."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipeline.config import JobConfig
+from pipeline.ingest.checks import require_fit
+from pipeline.ingest.operations import Operation, implied_operations, schema_after
+from pipeline.ingest.operations.operation import TEXT_COLUMN, require_columns, require_text
+from pipeline.ingest.stage_block import KeySpec
+from pipeline.ledger import DUPLICATE, REJECTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """What happens to every row of a job.
+
+    Attributes
+    ----------
+    operations
+        Those of the job file, then the implied ones.
+    schema
+        Content columns after them.
+    passes
+        The keys that are compared over the whole dataset, in order.
+    """
+
+    operations: tuple[Operation, ...]
+    schema: pa.Schema
+    passes: tuple[KeySpec, ...]
+
+
+def text_of(job: JobConfig) -> str:
+    """The column that the job reads texts from."""
+    return job.train.text if job.train else TEXT_COLUMN
+
+
+def label_of(job: JobConfig) -> str:
+    """The column that the job takes for labels."""
+    return job.train.label if job.train else "label"
+
+
+def prepare_steps(job: JobConfig, schema: pa.Schema, *, allow_code: bool = False) -> Steps:
+    """The job's steps, made sure to fit `schema`.
+
+    Raises
+    ------
+    JobFileError
+        With every problem of a list of steps.
+    """
+    named = schema_after(schema, job.clean, allow_code=allow_code, origin=job.name)
+    roles = {"text": job.train.text, "label": job.train.label} if job.train else {}
+    if job.train:
+        require_text(named, [job.train.text], "[train] text")
+        require_columns(named, [job.train.label], "[train] label")
+    implied = implied_operations(named.names, label_required=job.train is not None, **roles)
+    require_fit(named, job.check, job.name)
+    if job.dedupe is not None:
+        job.dedupe.require_fit(named)
+    return Steps(operations=(*job.clean, *implied), schema=named, passes=tuple(_passes(job, named)))
+
+
+def _passes(job: JobConfig, schema: pa.Schema) -> list[KeySpec]:
+    passes = [
+        KeySpec(columns=(rule.column,), skip_null=True, fate=REJECTED, reason=rule.rule)
+        for rule in job.check
+        if rule.kind == "unique"
+    ]
+    if job.dedupe is not None and job.dedupe.exact:
+        label = label_of(job)
+        passes.append(
+            KeySpec(
+                columns=job.dedupe.exact,
+                normalize=job.dedupe.normalize,
+                fate=DUPLICATE,
+                reason="exact",
+                against_stored=job.dedupe.against_stored,
+                label=label if label in schema.names and label not in job.dedupe.exact else None,
+            )
+        )
+    return passes
