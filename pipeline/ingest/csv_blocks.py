@@ -31,20 +31,10 @@ def read_csv(block: Block) -> pa.Table:
     columns = text_columns(data, dialect, records)
     if data.size and not data.all():
         columns = [without_nuls(column) for column in columns]
-    reasons = np.array([*REASONS], dtype=object)[records.verdicts]
-    reasons[records.verdicts == SOUND] = None
-    texts = {int(row): record_text(data, records, int(row)) for row in np.flatnonzero(records.verdicts != SOUND)}
+    reasons = {int(row): REASONS[records.verdicts[row]] for row in np.flatnonzero(records.verdicts != SOUND)}
     found = dict(zip(block.file.columns, columns, strict=True))
     positions = source_positions(block, records.starts)
-    table, uncast = frame_of(block, found, positions, reasons, texts)
-    if not uncast.any():
-        return table
-    texts |= {int(row): record_text(data, records, int(row)) for row in np.flatnonzero(uncast)}
-    return table.set_column(
-        table.num_columns - 1,
-        table.schema.field(table.num_columns - 1),
-        pa.array([texts.get(row) for row in range(table.num_rows)], pa.string()),
-    )
+    return frame_of(block, found, positions, reasons, lambda row: record_text(data, records, row))
 
 
 def source_positions(block: Block, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """From the columns a reader found to a frame: renamed, cast, with each row's place and fate."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,10 @@ def frame_of(
     block: Block,
     found: Mapping[str, pa.Array],
     positions: npt.NDArray[np.int64],
-    reasons: npt.NDArray[np.object_],
-    records: Mapping[int, str],
-) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
-    """The frame, and which rows were rejected because a value could not be cast.
+    reasons: Mapping[int, str],
+    record: Callable[[int], str],
+) -> pa.Table:
+    """The frame of a block.
 
     Parameters
     ----------
@@ -32,29 +32,27 @@ def frame_of(
     positions
         Where each record starts in its source, shape (rows,).
     reasons
-        Why each record is rejected, None for good ones, shape (rows,); the reasons of failed casts are written to it.
-    records
-        The record's text by row, for rejected ones.
+        Why a record is rejected, by row; a value that cannot be cast rejects its row as well, where nothing did yet.
+    record
+        The record's text, by row; asked for rejected ones only.
     """
     rows = positions.size
-    sound = np.array([reason is None for reason in reasons], dtype=np.bool_) if rows else np.zeros(0, dtype=np.bool_)
-    uncast = np.zeros(rows, dtype=np.bool_)
+    rejected = dict(reasons)
     content = []
     for output, field in zip(block.columns, block.schema, strict=True):
         column, bad = _content(output, field.type, found, rows, block.null_words)
-        failed = bad & sound & ~uncast
-        reasons[failed] = f"cast_{output.name}"
-        uncast |= failed
         content.append(column)
-    rejected = pa.array(~sound | uncast)
+        for row in np.flatnonzero(bad):
+            rejected.setdefault(int(row), f"cast_{output.name}")
+    source = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), [block.file.name])
     system = [
-        pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), [block.file.name]).cast(SOURCE_TYPE),
+        source.cast(SOURCE_TYPE),
         pa.array(positions, pa.int64()),
-        pc.if_else(rejected, pa.scalar(REJECTED, pa.string()), pa.scalar(None, pa.string())),
-        pa.array(reasons, pa.string()),
-        _sparse_text(records, rows),
+        _sparse_text(dict.fromkeys(rejected, REJECTED), rows),
+        _sparse_text(rejected, rows),
+        _sparse_text({row: record(row) for row in rejected}, rows),
     ]
-    return pa.table([*content, *system], schema=frame_schema(block.schema)), uncast
+    return pa.table([*content, *system], schema=frame_schema(block.schema))
 
 
 def _content(

@@ -41,17 +41,12 @@ def read_json_lines(block: Block) -> pa.Table:
     data = read_range(block.file.data_path, block.start, stop)
     records = _without_blanks(data, find_records(data, block.file.dialect or LINES, 1, longest=block.longest))
     objects, reasons = _objects(data, records)
-    bad = {row: record_text(data, records, row) for row, reason in enumerate(reasons) if reason is not None}
     found = {name: _column(data, records, objects, name) for name in block.file.columns}
     if b"\\u0000" in data.tobytes():
         # An empty text stays empty here, so that it does not matter whether the block holds a NUL elsewhere.
         found = {name: pc.replace_substring(column, "\0", "") for name, column in found.items()}
-    table, uncast = frame_of(block, found, source_positions(block, records.starts), reasons, bad)
-    if not uncast.any():
-        return table
-    bad |= {int(row): record_text(data, records, int(row)) for row in np.flatnonzero(uncast)}
-    texts = pa.array([bad.get(row) for row in range(table.num_rows)], pa.string())
-    return table.set_column(table.num_columns - 1, table.schema.field(table.num_columns - 1), texts)
+    positions = source_positions(block, records.starts)
+    return frame_of(block, found, positions, reasons, lambda row: record_text(data, records, row))
 
 
 def _without_blanks(data: npt.NDArray[np.uint8], records: Records) -> Records:
@@ -72,12 +67,10 @@ def _without_blanks(data: npt.NDArray[np.uint8], records: Records) -> Records:
     )
 
 
-def _objects(
-    data: npt.NDArray[np.uint8], records: Records
-) -> tuple[list[dict[str, Any] | None], npt.NDArray[np.object_]]:
-    """The object of each line, None for bad ones, and why they are bad."""
+def _objects(data: npt.NDArray[np.uint8], records: Records) -> tuple[list[dict[str, Any] | None], dict[int, str]]:
+    """The object of each line, None for bad ones, and why those are bad, by row."""
     raw = data.tobytes()
-    reasons = np.full(records.starts.size, None, dtype=object)
+    reasons: dict[int, str] = {}
     objects: list[dict[str, Any] | None] = []
     for row, (start, end, verdict) in enumerate(zip(records.starts, records.ends, records.verdicts, strict=True)):
         value = None

@@ -148,12 +148,9 @@ def read_parquet(block: Block) -> pa.Table:
     for name in names:
         found[name], bad = _plain(table[name])
         broken |= bad
-    reasons = np.full(rows, None, dtype=object)
-    reasons[broken] = REASONS[BAD_ENCODING]
-    texts = {int(row): _shown(table.slice(int(row), 1)) for row in np.flatnonzero(broken)}
+    reasons = {int(row): REASONS[BAD_ENCODING] for row in np.flatnonzero(broken)}
     positions = np.arange(block.start, block.stop, dtype=np.int64)
-    frame, _ = frame_of(block, found, positions, reasons, texts)
-    return frame
+    return frame_of(block, found, positions, reasons, lambda row: _shown(table.slice(row, 1)))
 
 
 def _rows(block: Block, names: list[str]) -> pa.Table:
@@ -240,18 +237,12 @@ def _json(value: Any) -> str | None:
 
 
 def _shown(row: pa.Table) -> str:
-    return (
-        repr(row.to_pylist()[0])
-        if all(not pa.types.is_string(kind) for kind in row.schema.types)
-        else str(
-            {
-                name: row[name].cast(pa.large_binary())[0].as_py()
-                if pa.types.is_string(row[name].type)
-                else row[name][0].as_py()
-                for name in row.column_names
-            }
-        )
-    )
+    """One row in words; text that is none is shown as the bytes it is."""
+    values = {
+        name: (row[name].cast(pa.large_binary()) if pa.types.is_string(row[name].type) else row[name])[0].as_py()
+        for name in row.column_names
+    }
+    return str(values)
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from pipeline.ingest.bytes_in import read_range
 from pipeline.ingest.dialect import START, Dialect
 from pipeline.ingest.encoding import lines_beyond_ascii
 from pipeline.ingest.transitions import Transitions, transitions
-from pipeline.ingest.utf8 import count_sequences, is_utf8
+from pipeline.ingest.utf8 import count_leads, count_sequences, is_utf8
 
 #: A multi-byte sequence that crosses a block's edge is seen whole with this much of its neighbours.
 _MARGIN_BYTES = 3
@@ -76,7 +76,7 @@ def scan_block(path: str, start: int, stop: int, dialect: Dialect, doubted: Dial
     before = min(start, _MARGIN_BYTES)
     wide = read_range(path, start - before, stop + _MARGIN_BYTES)
     data = wide[before : before + stop - start]
-    valid, invalid = int(np.count_nonzero(data >= 0xC2)), 0
+    valid, invalid = count_leads(data), 0
     if not is_utf8(data):
         valid, invalid = count_sequences(wide, before, before + data.size)
     return BlockScan(

@@ -21,6 +21,11 @@ def is_utf8(data: npt.NDArray[np.uint8]) -> bool:
     return True
 
 
+def count_leads(data: npt.NDArray[np.uint8]) -> int:
+    """How many bytes begin a multi-byte sequence, if `data` is UTF-8."""
+    return int(_count_leads(data))
+
+
 def count_sequences(data: npt.NDArray[np.uint8], start: int, stop: int) -> tuple[int, int]:
     """How many multi-byte sequences of ``data[start:stop]`` are well formed, and how many bytes are in none.
 
@@ -29,6 +34,14 @@ def count_sequences(data: npt.NDArray[np.uint8], start: int, stop: int) -> tuple
     """
     well, badly = _count_sequences(data, start, stop)
     return int(well), int(badly)
+
+
+@kernel
+def _count_leads(data: Buffer) -> int:
+    count = 0
+    for i in range(data.shape[0]):
+        count += data[i] >= 0xC2
+    return count
 
 
 @kernel
