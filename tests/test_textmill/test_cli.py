@@ -65,13 +65,13 @@ def test_examples_are_lines_that_the_command_line_understands(verb):
             pass
 
 
-def test_the_help_names_every_verb_with_its_own_first_sentence(run):
-    shown = run("--help").output
+def test_the_help_names_every_verb_with_its_own_first_words(run):
+    unfolded = " ".join(run("--help").output.split())
     for verbs in VERBS.values():
         for verb, (_, line) in verbs.items():
-            assert line in shown
-            own = cli.get_command(click.Context(cli), verb).get_short_help_str(200)
-            assert own.startswith(line.removesuffix("."))
+            assert line in unfolded, verb
+            own = cli.get_command(click.Context(cli), verb).help
+            assert own.split()[:3] == line.split()[:3], verb
 
 
 def test_the_help_starts_without_the_heavy_packages():

@@ -34,7 +34,7 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Models": {
         "models": ("models", "List the models of a store."),
-        "model": ("models", "Show a model: data, settings, quality."),
+        "model": ("models", "Show a model: the data it learned from, its settings, its quality."),
         "evaluate": ("scoring", "Measure a model on a dataset."),
         "predict": ("scoring", "Label the rows of files of any size."),
         "reproduce": ("scoring", "Train a model again and compare the bytes."),

@@ -8,7 +8,7 @@ import click
 from storage.store import Store
 from textmill.cli.names import PIN
 from textmill.cli.output import print_batches
-from textmill.cli.table_files import SUFFIXES, write_table_file
+from textmill.cli.table_files import SUFFIXES, require_suffix, write_table_file
 from textmill.cli.verb import verb
 from textmill.report.units import count
 
@@ -50,8 +50,8 @@ def query(
 
     SQL of "-" is read from standard input.
     """
-    if output is not None and output.suffix not in SUFFIXES:
-        raise click.BadParameter(f"'{output}' has none of the known suffixes: {', '.join(SUFFIXES)}")
+    if output is not None:
+        require_suffix(output)
     text = sys.stdin.read() if sql == "-" else sql
     opened = Store.open(store)
     if limit is None and (cursor is not None or (output is None and not as_json)):

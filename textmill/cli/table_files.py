@@ -48,6 +48,12 @@ _FORMATS = {".csv": _csv, ".jsonl": _json_lines, ".parquet": _parquet, ".arrow":
 SUFFIXES = tuple(_FORMATS)
 
 
+def require_suffix(path: Path) -> None:
+    """Nothing where the suffix names a format; a `click.BadParameter` otherwise."""
+    if path.suffix not in SUFFIXES:
+        raise click.BadParameter(f"'{path}' has none of the known suffixes: {', '.join(SUFFIXES)}")
+
+
 def write_table_file(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
     """How many rows are in the file at `path`, which is there only once it is whole.
 

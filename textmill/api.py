@@ -1,0 +1,160 @@
+"""textmill in Python: the same work as on the command line, with typed results.
+
+Everything here is at hand as ``textmill.NAME``.
+
+Examples
+--------
+>>> import textmill
+>>> corpus = textmill.write_corpus("demo", rows=10_000)  # doctest: +SKIP
+>>> result = textmill.run(corpus.job)  # doctest: +SKIP
+>>> result.ledger.kept, result.metrics["accuracy"]  # doctest: +SKIP
+(8861, 0.92)
+>>> store = textmill.open_store(result.store)  # doctest: +SKIP
+>>> store.sql("SELECT label, count(*) FROM tickets GROUP BY label").read_all()  # doctest: +SKIP
+>>> textmill.load_model(result.model.id, store).predict(["Where is my parcel?"])  # doctest: +SKIP
+['inquiry']
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cluster.driver import run_job
+from cluster.progress import ProgressListener
+from cluster.result import RunResult
+from pipeline.config import JobConfig, load_job, parse_job
+from pipeline.errors import JobFileError
+from pipeline.train.model import load_model as load_trained
+from storage.store import Store
+from textmill.demo.corpus import write_corpus
+from textmill.model import Model
+from textmill.report.page import write_page
+
+__all__ = [
+    "JobConfig",
+    "JobFileError",
+    "Model",
+    "RunResult",
+    "Store",
+    "load_job",
+    "load_model",
+    "open_store",
+    "run",
+    "write_corpus",
+    "write_report",
+]
+
+
+def run(
+    job: str | Path | Mapping[str, Any] | JobConfig,
+    *,
+    overrides: Sequence[str] = (),
+    store: str | Path | None = None,
+    workers: int | None = None,
+    listener: ProgressListener | None = None,
+    allow_code: bool = False,
+) -> RunResult:
+    """The result of running a job here, to its end.
+
+    Parameters
+    ----------
+    job
+        A job file, its tables as nested dicts, or a job that is loaded already. Relative paths start at the file's
+        folder; in dicts, at the current directory.
+    overrides
+        Texts like ``"train.epochs=3"`` that change settings of a job file.
+    store
+        A store other than the job's.
+    workers
+        How many workers; the result is the same for any number.
+    listener
+        Hears how the run gets on; silence where not given.
+    allow_code
+        Whether the job may call the Python functions that it names.
+
+    Raises
+    ------
+    JobFileError
+        If the job is wrong, with every problem found.
+    pipeline.errors.PipelineError, cluster.errors.ClusterError, storage.errors.StoreError
+        If the run fails. The store is as the last commit left it.
+    """
+    loaded = _loaded(job, overrides)
+    if store is not None:
+        loaded = loaded.model_copy(update={"store": str(Path(store).expanduser().absolute())})
+    return run_job(loaded, workers=workers, listener=listener, allow_code=allow_code)
+
+
+def _loaded(job: str | Path | Mapping[str, Any] | JobConfig, overrides: Sequence[str]) -> JobConfig:
+    if isinstance(job, (str, Path)):
+        return load_job(job, overrides)
+    if overrides:
+        raise TypeError("overrides change a job file; change the dict or the JobConfig itself")
+    return job if isinstance(job, JobConfig) else parse_job(dict(job))
+
+
+def open_store(path: str | Path = "store", *, create: bool = False) -> Store:
+    """The store in a directory.
+
+    Parameters
+    ----------
+    path
+        The directory.
+    create
+        Make one where there is none.
+
+    Raises
+    ------
+    storage.errors.StoreNotFoundError
+        If there is none.
+    """
+    return Store.open(path, create=create)
+
+
+def load_model(model: str | Path, store: str | Path | Store | None = None, *, allow_code: bool = False) -> Model:
+    """A trained model.
+
+    Parameters
+    ----------
+    model
+        Its id or the start of it, or the folder of a model that was copied out of a store.
+    store
+        Where to look for the id; ``./store`` where not given.
+    allow_code
+        Whether its job may call Python functions on texts.
+
+    Raises
+    ------
+    storage.errors.ModelNotFoundError
+        If the store has no such model.
+    pipeline.errors.ModelError
+        If its files are damaged.
+    """
+    folder = model_folder(model, store)
+    return Model(load_trained(folder), folder, allow_code=allow_code)
+
+
+def model_folder(model: str | Path, store: str | Path | Store | None = None) -> Path:
+    """Where a model lies; parameters and errors as for `load_model`."""
+    if (Path(model) / "model.json").is_file():
+        return Path(model)
+    opened = store if isinstance(store, Store) else Store.open(store if store is not None else "store")
+    return opened.model_path(str(model))
+
+
+def write_report(result: RunResult | Mapping[str, Any], path: str | Path) -> Path:
+    """The path, once the report of a run lies there as one HTML page.
+
+    Parameters
+    ----------
+    result
+        What `run` returned, or a record of ``store.runs()``.
+    path
+        File to write; its folder is made where missing.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    return write_page(result.to_dict() if isinstance(result, RunResult) else result, path)

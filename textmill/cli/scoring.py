@@ -1,0 +1,203 @@
+"""The verbs that put a model to work: on files, on datasets, and on its own training data again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.scoring import Scored, evaluate_version, is_trained_on, score_files
+from pipeline.train.evaluate import label_figures, metrics
+from pipeline.train.model import load_model
+from pipeline.train.reproduce import reproduce_model
+from storage.store import Store
+from textmill.api import model_folder
+from textmill.cli.failures import FAILED
+from textmill.cli.names import DATASET, MODEL, VERSION
+from textmill.cli.output import messages, print_json, print_pairs, print_table
+from textmill.cli.progress import listening
+from textmill.cli.table_files import SUFFIXES, require_suffix, write_table_file
+from textmill.cli.verb import verb
+from textmill.executing import executing
+from textmill.report.units import count, score, share
+
+_WORKERS = click.option("--workers", type=click.IntRange(min=1), help="How many workers; one a core if not given.")
+
+
+@verb(
+    examples=[
+        (
+            "textmill predict MODEL new.csv --output scored.parquet",
+            "the rows with the columns predicted and probability",
+        ),
+        ("textmill predict MODEL 'raw/*.csv.gz' -o scored.csv --text review", "many files, texts in another column"),
+        ("textmill predict MODEL new.csv -o scored.csv --reasons 5", "with the n-grams that spoke for each label"),
+    ]
+)
+@click.argument("model_id", metavar="MODEL", type=MODEL)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"The file to write, by its suffix: {', '.join(SUFFIXES)}.",
+)
+@click.option("--text", help="The column with the texts. [default: the one that the model learned from]")
+@click.option(
+    "--reasons", type=click.IntRange(min=0), default=0, help="N-grams that speak for the label, so many a row."
+)
+@click.option("--allow-code", is_flag=True, help="Let the model's job call Python functions on the texts.")
+@_WORKERS
+def predict(
+    model_id: str,
+    inputs: tuple[str, ...],
+    output: Path,
+    text: str | None,
+    reasons: int,
+    allow_code: bool,
+    workers: int | None,
+    store: str,
+    as_json: bool,
+) -> None:
+    """Label the rows of files of any size: CSV, JSON lines, Parquet, packed or not, in parallel.
+
+    INPUT is a path or a pattern. Texts are cleaned as the model's job cleaned them. MODEL may also be the folder of a
+    model that was copied out of its store.
+    """
+    require_suffix(output)
+    folder = model_folder(model_id, store)
+    beside = output.absolute().parent
+    if not beside.is_dir():
+        raise click.UsageError(f"the folder {beside} does not exist; make it first")
+    with (
+        listening(messages(), silent=as_json) as listener,
+        executing(listener, workers=workers, beside=beside) as (execute, scratch),
+    ):
+        scored = score_files(folder, inputs, execute, scratch, text=text, reasons=reasons, allow_code=allow_code)
+        write_table_file(output, scored.schema, _batches(scored))
+    if as_json:
+        return print_json(
+            {"model": folder.name, "output": str(output), "ledger": scored.ledger.to_dict(), "labels": scored.labels}
+        )
+    return _tell_scored(scored, output)
+
+
+def _batches(scored: Scored) -> Iterator[pa.RecordBatch]:
+    for part in scored.parts:
+        with pq.ParquetFile(part.path) as file:
+            for batch in file.iter_batches():
+                yield pa.RecordBatch.from_arrays(
+                    [column.cast(field.type) for column, field in zip(batch.columns, scored.schema, strict=True)],
+                    schema=scored.schema,
+                )
+
+
+def _tell_scored(scored: Scored, output: Path) -> None:
+    ledger = scored.ledger
+    print_table(
+        ("predicted", ">rows", ">share"),
+        [(label, count(rows), share(rows, ledger.kept)) for label, rows in scored.labels.items()],
+    )
+    click.echo(f"\n{count(ledger.kept)} of {count(ledger.read)} records scored, in {output}")
+    for reason, rows in ledger.rejected.items():
+        click.echo(f"{count(rows)} records could not be read and are not in it: {reason}", err=True)
+
+
+@verb(
+    examples=[
+        ("textmill evaluate MODEL tickets", "on the newest version of a dataset"),
+        ("textmill evaluate MODEL tickets --at approved --json", "on a version, with the confusion matrix"),
+    ]
+)
+@click.argument("model_id", metavar="MODEL", type=MODEL)
+@click.argument("name", metavar="DATASET", type=DATASET)
+@click.option("--at", type=VERSION, help="A version: its number, tag, or a time.")
+@click.option("--text", help="The column with the texts. [default: the one that the model learned from]")
+@click.option("--label", help="The column with the labels. [default: the one that the model learned from]")
+@_WORKERS
+def evaluate(
+    model_id: str,
+    name: str,
+    at: int | str | None,
+    text: str | None,
+    label: str | None,
+    workers: int | None,
+    store: str,
+    as_json: bool,
+) -> None:
+    """Measure a model on a dataset; on the version it learned from, only on the rows it did not learn from."""
+    opened = Store.open(store)
+    folder = model_folder(model_id, opened)
+    snapshot = opened.snapshot(name, at)
+    model = load_model(folder)
+    with (
+        listening(messages(), silent=as_json) as listener,
+        executing(listener, workers=workers) as (execute, _),
+    ):
+        total = evaluate_version(folder, snapshot, execute, text=text, label=label)
+    if not total.rows:
+        raise click.ClickException(f"{name} version {snapshot.version.number} has no labelled rows to measure on")
+    figures = metrics(total, model.labels)
+    classes = label_figures(total, model.labels)
+    only_tests = is_trained_on(model, snapshot)
+    if as_json:
+        return print_json(
+            {
+                "model": folder.name,
+                "dataset": {"name": name, "version": snapshot.version.number},
+                "only_test_rows": only_tests,
+                "metrics": figures,
+                "labels": list(model.labels),
+                "confusion": total.confusion.tolist(),
+                "per_class": [each.to_dict() for each in classes],
+            }
+        )
+    rows = "rows that it did not learn from" if only_tests else "rows"
+    print_pairs(
+        [
+            ("model", folder.name),
+            ("measured on", f"{count(figures['test_rows'])} {rows} of {name} version {snapshot.version.number}"),
+            *((key.replace("_", " "), score(figures[key])) for key in ("accuracy", "macro_f1", "log_loss")),
+        ]
+    )
+    click.echo()
+    return print_table(
+        ("label", ">precision", ">recall", ">F1", ">rows"),
+        [
+            (each.label, score(each.precision), score(each.recall), score(each.f1), count(each.support))
+            for each in classes
+        ],
+    )
+
+
+@verb(examples=[("textmill reproduce MODEL", "status 0 where the same bytes come out, 1 where others do")])
+@click.argument("model_id", metavar="MODEL", type=MODEL)
+@_WORKERS
+@click.pass_context
+def reproduce(ctx: click.Context, model_id: str, workers: int | None, store: str, as_json: bool) -> None:
+    """Train a model again from the version and settings in its lineage, and compare the bytes."""
+    opened = Store.open(store)
+    folder = model_folder(model_id, opened)
+    model = load_model(folder)
+    snapshot = opened.snapshot(str(model.lineage.get("dataset")), model.lineage.get("version"))
+    with (
+        listening(messages(), silent=as_json) as listener,
+        executing(listener, workers=workers) as (execute, scratch),
+    ):
+        again = reproduce_model(model, snapshot, scratch / "features", execute)
+    facts: dict[str, Any] = {
+        "model": folder.name,
+        "equal": again.equal,
+        "expected": again.expected,
+        "actual": again.actual,
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo("The same bytes: the model is reproduced." if again.equal else "Other bytes came out.")
+        print_pairs([("expected", again.expected), ("actual", again.actual)])
+    if not again.equal:
+        ctx.exit(FAILED)
