@@ -47,14 +47,14 @@ def _sort_many(keys: Keys, spare: Keys, count: int, bits: int) -> None:
     for shift in range(0, bits, 8):
         places[:] = 0
         for item in range(count):
-            places[(keys[item] >> shift) & 0xFF] += 1
+            places[((keys[item] & BUCKET) >> shift) & 0xFF] += 1
         total = 0
         for digit in range(256):
             size = places[digit]
             places[digit] = total
             total += size
         for item in range(count):
-            digit = (keys[item] >> shift) & 0xFF
+            digit = ((keys[item] & BUCKET) >> shift) & 0xFF
             spare[places[digit]] = keys[item]
             places[digit] += 1
         for item in range(count):

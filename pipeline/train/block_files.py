@@ -12,6 +12,8 @@ import orjson
 from dask.sizeof import sizeof
 from scipy import sparse
 
+from storage.files import explained
+
 _RECORD = "block.json"
 
 
@@ -51,14 +53,20 @@ def write_block(
     """Writes rows, their label numbers and a record of plain values; `folder` is there afterwards, complete.
 
     If another worker was quicker, its block, which is the same, stays.
+
+    Raises
+    ------
+    DiskFullError, StoreNotWritableError
+        If there is no room or no permission.
     """
     aside = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.part")
-    aside.mkdir(parents=True)
-    np.save(aside / "bounds.npy", matrix.indptr)
-    np.save(aside / "indices.npy", matrix.indices)
-    np.save(aside / "values.npy", matrix.data)
-    np.save(aside / "labels.npy", labels)
-    (aside / _RECORD).write_bytes(orjson.dumps({**record, "columns": matrix.shape[1]}))
+    with explained(folder):
+        aside.mkdir(parents=True)
+        np.save(aside / "bounds.npy", matrix.indptr)
+        np.save(aside / "indices.npy", matrix.indices)
+        np.save(aside / "values.npy", matrix.data)
+        np.save(aside / "labels.npy", labels)
+        (aside / _RECORD).write_bytes(orjson.dumps({**record, "columns": matrix.shape[1]}))
     try:
         aside.rename(folder)
     except OSError:

@@ -114,6 +114,7 @@ def tally(probabilities: npt.NDArray[np.float64], labels: Sequence[str], classes
         place = places.get(label)
         if place is None:
             unknown.setdefault(label, [0] * len(classes))[predicted[row]] += 1
+            loss -= portable_log(_LEAST)
         else:
             confusion[place, predicted[row]] += 1
             loss -= portable_log(max(float(probabilities[row, place]), _LEAST))
@@ -146,13 +147,15 @@ def _figures(label: str, right: int, predicted: int, support: int) -> LabelFigur
 
 
 def metrics(total: Tally, classes: Sequence[str]) -> dict[str, float | int]:
-    """Accuracy, macro F1, mean log loss (over rows whose label the model knows) and the number of test rows."""
+    """Accuracy, macro F1, mean log loss and the number of test rows.
+
+    A label that no training row has counts as one with probability 0 and F1 0.
+    """
     figures = label_figures(total, classes)
-    known = int(total.confusion.sum())
     return {
         "accuracy": int(total.confusion.trace()) / total.rows if total.rows else 0.0,
         "macro_f1": sum(one.f1 for one in figures) / len(figures) if figures else 0.0,
-        "log_loss": total.loss / known if known else 0.0,
+        "log_loss": total.loss / total.rows if total.rows else 0.0,
         "test_rows": total.rows,
     }
 

@@ -1,5 +1,7 @@
 """From a version to a tested model."""
 
+import secrets
+import shutil
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -117,9 +119,8 @@ def fit_model(
     with watch("train"):
         learned = learn(shards, len(weighting.buckets), tuple(counts.values()), train, execute)
         model = _model_of(learned, labels, weighting, features, train, lineage, blocks)
-    with watch("evaluate"):
-        model.save(folder / f"model-{model.sha256[:16]}")
-        tally = evaluate(str(folder / f"model-{model.sha256[:16]}"), blocks, len(labels), execute)
+    with watch("evaluate"), _lying_in(folder, model) as place:
+        tally = evaluate(place, blocks, len(labels), execute)
     with watch("explain"):
         explained = top_features(model, snapshot, train, execute)
     train_rows = sum(block.train_rows for block in blocks)
@@ -134,6 +135,17 @@ def fit_model(
         train_rows=train_rows,
         test_rows=tally.rows,
     )
+
+
+@contextmanager
+def _lying_in(folder: Path, model: TrainedModel) -> Iterator[str]:
+    """A folder that workers find the model in, while it lasts."""
+    place = folder / f"model-{secrets.token_hex(8)}"
+    try:
+        model.save(place)
+        yield str(place)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _model_of(

@@ -93,6 +93,8 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         check_classification_targets(y)
         self._start(unique_labels(y), X.shape[1])
         targets, weights = self._targets(y), self._row_weights(y, sample_weight)
+        if not weights.any():
+            raise ValueError("all sample weights are zero; there is nothing to learn")
         for _ in range(self.epochs):
             self._learn(_parts(X), targets, weights)
         return self

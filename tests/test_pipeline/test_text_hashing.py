@@ -1,0 +1,119 @@
+"""The compiled hashing against scikit-learn's, over all of Unicode."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles_text import chinese_grams, murmur_64a
+from scipy import sparse
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from pipeline.text.config import FeatureConfig
+from pipeline.text.hashing import hash_contents, hash_texts
+
+TRICKY = st.sampled_from("İIıiΣσςΑα'’ʰͅ.­ßẞǅﬁ𐐀𝔄\u0301\u200d _-\n\t\u2028\x1c\u3000退款慢か한ﾊー１２3😀！，ȺK")
+TEXTS = st.lists(st.text(max_size=40) | st.text(TRICKY, max_size=30), max_size=6)
+ANALYZERS = st.sampled_from(["word", "char", "char_wb"])
+RANGES = st.tuples(st.integers(1, 4), st.integers(0, 3)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+
+
+def reference(texts, features):
+    vectorizer = HashingVectorizer(
+        analyzer=features.analyzer,
+        ngram_range=features.ngram_range,
+        n_features=features.width,
+        lowercase=features.lowercase,
+        norm=None,
+    )
+    if not texts:
+        return sparse.csr_matrix((0, features.width))
+    return vectorizer.transform(texts)
+
+
+def assert_equal(ours, theirs):
+    assert ours.shape == theirs.shape
+    assert ours.dtype == np.float32
+    np.testing.assert_array_equal(ours.indptr, theirs.indptr)
+    np.testing.assert_array_equal(ours.indices, theirs.indices)
+    np.testing.assert_array_equal(ours.data, theirs.data)
+
+
+@given(TEXTS, ANALYZERS, RANGES, st.sampled_from([1, 5, 20, 26]), st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_equals_hashing_vectorizer(texts, analyzer, ngrams, bits, lowercase):
+    features = FeatureConfig(analyzer=analyzer, ngrams=ngrams, bits=bits, lowercase=lowercase)
+    assert_equal(hash_texts(pa.array(texts, pa.string()), features), reference(texts, features))
+
+
+@pytest.mark.parametrize("analyzer", ["word", "char_wb"])
+def test_equals_hashing_vectorizer_on_every_code_point(analyzer):
+    points = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000]
+    # Each code point stands alone, within a word and at its end, before a sigma and after one.
+    texts = ["".join(f" {one} a{one}b b{one} {one}Σ AΣ{one}" for one in points[at::4096]) for at in range(4096)]
+    features = FeatureConfig(analyzer=analyzer, ngrams=(1, 1) if analyzer == "word" else (3, 3))
+    assert_equal(hash_texts(pa.array(texts), features), reference(texts, features))
+
+
+@given(st.text(st.sampled_from("ΣσςAaİ'.:ͅ­\u0301 1中"), max_size=12))
+@settings(max_examples=400, deadline=None)
+def test_final_sigma_as_python_has_it(text):
+    features = FeatureConfig(analyzer="char", ngrams=(1, 8))
+    assert_equal(hash_texts(pa.array([text]), features), reference([text], features))
+
+
+@given(TEXTS, RANGES)
+@settings(max_examples=300, deadline=None)
+def test_chinese_equals_its_description(texts, ngrams):
+    features = FeatureConfig(analyzer="chinese", ngrams=ngrams)
+    theirs = HashingVectorizer(analyzer=lambda text: chinese_grams(text, *ngrams), n_features=features.width, norm=None)
+    expected = theirs.transform(texts) if texts else sparse.csr_matrix((0, features.width))
+    assert_equal(hash_texts(pa.array(texts, pa.string()), features), expected)
+
+
+def test_spaced_out_characters_read_as_one_word():
+    spaced, whole = hash_texts(pa.array(["退 款 慢", "退款慢"]), FeatureConfig(analyzer="chinese")).toarray()
+    np.testing.assert_array_equal(spaced, whole)
+
+
+def test_punctuation_alone_has_no_features():
+    matrix = hash_texts(pa.array(["!!!", "😀😀", "，。", "好！"]), FeatureConfig(analyzer="chinese"))
+    assert (np.diff(matrix.indptr) > 0).tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pa.array(["late again", None, "", "paid twice"]),
+        pa.array(["late again", None, "", "paid twice"], pa.large_string()),
+        pa.array(["x", "late again", None, "", "paid twice", "y"]).slice(1, 4),
+        pa.array(["late again", None, "", "paid twice"]).dictionary_encode(),
+        pa.array(["late again", None, "", "paid twice"], pa.string_view()),
+        pa.chunked_array([["late again"], [], [None, "", "paid twice"]]),
+    ],
+    ids=["string", "large", "sliced", "dictionary", "view", "chunked"],
+)
+def test_layouts_of_the_same_texts_are_equal(texts):
+    expected = reference(["late again", "", "", "paid twice"], FeatureConfig())
+    assert_equal(hash_texts(texts, FeatureConfig()), expected)
+
+
+@pytest.mark.parametrize("texts", [pa.array([], pa.string()), pa.chunked_array([], pa.string())])
+def test_no_texts(texts):
+    matrix = hash_texts(texts, FeatureConfig(bits=4))
+    assert matrix.shape == (0, 16)
+    assert matrix.nnz == 0
+
+
+def test_a_text_longer_than_the_first_guess_of_room():
+    text = " ".join(f"word{number}" for number in range(50_000))
+    assert_equal(
+        hash_texts(pa.array([text, "a b", text]), FeatureConfig()), reference([text, "a b", text], FeatureConfig())
+    )
+
+
+@given(st.lists(st.text(max_size=40), max_size=8), st.integers(0, 2**63 - 1))
+@settings(max_examples=100, deadline=None)
+def test_content_hash_equals_its_description(texts, seed):
+    hashes = hash_contents(pa.array(texts, pa.string()), seed)
+    assert hashes.tolist() == [murmur_64a(text.encode(), seed) for text in texts]
