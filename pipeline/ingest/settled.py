@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 
 from pipeline.errors import SourceError
-from pipeline.ingest.dialect import QUOTED
+from pipeline.ingest.bytes_in import read_range
+from pipeline.ingest.dialect import LF, QUOTED
 from pipeline.ingest.encoding import detected_encoding
 from pipeline.ingest.inspection import Inspected
 from pipeline.ingest.listing import hive_values
@@ -19,6 +20,9 @@ from pipeline.ingest.source_config import SourceConfig
 from pipeline.ingest.source_plan import SourceFile
 
 _SAMPLE_LINES = 400
+#: A quote that takes more than this into its record is a mistake, not a long text.
+_RUNAWAY_BYTES = 64_000_000
+_RUNAWAY_LINE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,7 @@ def settled_text(seen: Inspected, scans: Sequence[BlockScan], encoding: str, con
     opened = seen.opened
     ranges, _, _, _ = resolve(scans, config.max_record)
     ranges = [] if seen.empty else ranges
+    _refuse_runaway(seen, ranges)
     guessed = seen.format == "csv" and "auto" in {config.delimiter, config.quote, config.header}
     file = SourceFile(
         index=opened.index,
@@ -135,6 +140,26 @@ def settled_text(seen: Inspected, scans: Sequence[BlockScan], encoding: str, con
         first_lines=seen.first_lines,
     )
     return SettledFile(file=file, ranges=tuple(ranges))
+
+
+def _refuse_runaway(seen: Inspected, ranges: Sequence[RecordRange]) -> None:
+    """Nothing where no quote takes so much of the file into its record that a reader cannot look behind it.
+
+    Raises
+    ------
+    SourceError
+        If one does: losing all of those lines as one record is not what anyone wants.
+    """
+    for part in ranges:
+        if part.too_long and part.stop - part.start > _RUNAWAY_BYTES and seen.dialect.quote is not None:
+            first = read_range(seen.opened.data_path, part.start, part.start + _RUNAWAY_LINE_BYTES)
+            if (first == LF).any():
+                line = first.tobytes().split(b"\n", 1)[0][:100].decode("utf-8", "replace")
+                raise SourceError(
+                    seen.opened.name,
+                    f"a quote in the record at byte {part.start} is not closed within {_RUNAWAY_BYTES} bytes: {line!r}",
+                    'Correct that line, or declare [source] quote = "none" if quotes are text.',
+                )
 
 
 def settled_parquet(opened: OpenedFile, facts: ParquetFacts, config: SourceConfig) -> SettledFile:

@@ -277,6 +277,28 @@ def test_a_stray_quote_does_not_swallow_good_rows(tmp_path):
     assert read.rejected == {"unterminated_quote": 1}
 
 
+def test_several_stray_quotes_cost_a_line_each(tmp_path):
+    plain = "".join(f"row {i},x\n" for i in range(30))
+    lines = f'"q","x"\n"never,x\n{plain}short\n"again,x\n{plain}"q","x"\n'
+    put(tmp_path, a_dot_csv="text,label\n" + lines)
+    read = read_all("a.csv", tmp_path, tmp_path, quote='"', delimiter=",")
+    assert read.kept["text"].to_pylist() == [
+        "q",
+        *(f"row {i}" for i in range(30)),
+        *(f"row {i}" for i in range(30)),
+        "q",
+    ]
+    assert read.lost["_record"].to_pylist() == ['"never,x', "short", '"again,x']
+    assert read.table["_position"].to_pylist() == sorted(read.table["_position"].to_pylist())
+
+
+def test_a_runaway_quote_is_an_error_with_its_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.ingest.settled._RUNAWAY_BYTES", 1000)
+    put(tmp_path, a_dot_csv='text,label\n"q","x"\n"never,x\n' + "row,x\n" * 400)
+    with pytest.raises(SourceError, match=r"record at byte 19 is not closed within 1000 bytes: '\"never,x'"):
+        read_all("a.csv", tmp_path, tmp_path, max_record=900, block=300, quote='"')
+
+
 def test_a_text_with_quotes_inside_is_one_rejected_record(tmp_path):
     put(tmp_path, a_dot_csv='text,label\n"a","x"\n"b","x"\n"first line\nthe "second", one",x\n"c","y"\n')
     read = read_all("a.csv", tmp_path, tmp_path)
