@@ -75,6 +75,10 @@ class QueryResult:
         Dataset -> version number that the rows come from.
     """
 
+    # Also there when the constructor fails, for `close`.
+    _connection: duckdb.DuckDBPyConnection | None = None
+    _spill: Path | None = None
+
     def __init__(
         self,
         query: str,
@@ -84,7 +88,6 @@ class QueryResult:
         cache: Path,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
     ) -> None:
-        self._connection: duckdb.DuckDBPyConnection | None = None
         self._spill = new_spill_folder(cache)
         self._query, self._names = query, relations.names
         self._start, self._limit = cursor, limit
@@ -100,8 +103,9 @@ class QueryResult:
         self.columns: list[str] = list(self.schema.names)
 
     def _open(self, relations: Relations, memory_bytes: int) -> pa.RecordBatchReader:
-        connection = self._connection = open_database(self._spill, memory_bytes)
-        add_views(connection, relations.views, relations.tables)
+        connection = self._connection = open_database(self._spill or Path(), memory_bytes)
+        with told(self._query, self._names):
+            add_views(connection, relations.views, relations.tables)
         statement = require_reading(connection, self._query)
         with told(self._query, self._names):
             if self._limit is not None:
@@ -166,7 +170,8 @@ class QueryResult:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        shutil.rmtree(self._spill, ignore_errors=True)
+        if self._spill is not None:
+            shutil.rmtree(self._spill, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self

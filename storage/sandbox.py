@@ -117,6 +117,12 @@ def _told(query: str, names: list[str], error: duckdb.Error) -> QueryError:
         )
     if isinstance(error, duckdb.OutOfMemoryException):
         return QueryError(_short(query), "it needs more memory than allowed", "Select fewer rows or columns.")
+    if isinstance(error, duckdb.IOException) or ".parquet" in text.splitlines()[0]:
+        return QueryError(
+            _short(query),
+            f"a file of the version cannot be read ({text.splitlines()[0]})",
+            "A vacuum may have removed it: run the query again, or `textmill verify`.",
+        )
     where = _LINE.search(text)
     problem = text.splitlines()[0].rstrip(".!") + (f" ({where[0].strip()})" if where else "")
     candidates = next((line for line in text.splitlines() if line.startswith("Candidate")), "")

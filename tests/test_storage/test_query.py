@@ -355,3 +355,11 @@ def test_broken_views_never_break_a_commit(store, caplog):
     assert "was not brought up to date" in caplog.text
     assert store.refresh_views()
     assert client_sees(store) == "[('a',)]"
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-20])])
+def test_a_damaged_file_is_told(store, damage):
+    commit(store, "r1", pa.table({"text": ["a"]}))
+    damage(Path(store.snapshot("reviews").files[0].path))
+    with pytest.raises(errors.QueryError, match="textmill verify"):
+        answer(store, "SELECT * FROM reviews")
