@@ -22,7 +22,7 @@ from pipeline.ingest.source_config import SourceConfig
 from pipeline.ingest.source_plan import Block, SourcePlan
 from pipeline.ledger import REJECTED, Ledger, merged
 from pipeline.predict import predict_table
-from pipeline.train.columns import as_text, needed_columns, require_columns, testing_rows
+from pipeline.train.columns import as_text, needed_columns, require_columns, rows_that_test
 from pipeline.train.config import SplitConfig, TrainConfig
 from pipeline.train.evaluate import Tally, opened_model, tally
 from pipeline.train.model import TrainedModel
@@ -285,5 +285,5 @@ def evaluate_spans(
     texts, labels = as_text(table[train.text]), as_text(table[train.label])
     counted = pc.is_valid(labels)
     if split is not None:
-        counted = pc.and_(counted, pa.array(testing_rows(table, texts, split)))
+        counted = pc.and_(counted, pa.array(rows_that_test(table, texts, split)))
     return tally(model.predict_proba(texts.filter(counted)), labels.filter(counted).to_pylist(), model.labels)
