@@ -37,10 +37,10 @@ def require_columns(schema: pa.Schema, names: Sequence[str], dataset: str) -> No
     for name in names:
         if name not in schema.names:
             close = get_close_matches(name, schema.names, 1)
-            hint = f'did you mean "{close[0]}"? ' if close else ""
+            hint = f'Did you mean "{close[0]}"? ' if close else ""
             raise DataError(
                 f'dataset {dataset} has no column "{name}"',
-                f"{hint.capitalize()}Its columns: {', '.join(schema.names)}; set text, label and split in [train]",
+                f"{hint}Its columns: {', '.join(schema.names)}; set text, label and split in [train]",
             )
         kind = schema.field(name).type
         if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
@@ -55,7 +55,7 @@ def as_text(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks().cast(pa.large_string())
 
 
-def testing_rows(table: pa.Table, text: pa.Array, split: SplitConfig) -> npt.NDArray[np.bool_]:
+def rows_that_test(table: pa.Table, text: pa.Array, split: SplitConfig) -> npt.NDArray[np.bool_]:
     """Which rows test the model, shape (rows,).
 
     It depends on each row alone: on its text, its source file, or its column, as `split` says.
@@ -74,9 +74,9 @@ def testing_rows(table: pa.Table, text: pa.Array, split: SplitConfig) -> npt.NDA
         return np.asarray(pc.fill_null(marked, False))
     if split.test_files:
         sources = as_text(table[SOURCE]).dictionary_encode()
-        tests = np.array([_matches(name, split.test_files) for name in sources.dictionary.to_pylist()], bool)
-        codes = np.asarray(pc.fill_null(sources.indices, 0))
-        return tests[codes] if len(tests) else np.zeros(len(codes), bool)
+        # The last item is for a null source, whose code becomes -1.
+        tests = np.array([_matches(name, split.test_files) for name in [*sources.dictionary.to_pylist(), None]])
+        return np.asarray(tests[np.asarray(pc.fill_null(sources.indices, -1))])
     return hash_contents(text, split.seed) < np.uint64(float(split.test) * 2**64)
 
 

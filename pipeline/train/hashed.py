@@ -20,7 +20,7 @@ from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
 from pipeline.text.tfidf import document_frequencies
 from pipeline.train.block_files import is_written, open_array, open_rows, read_record, write_block
-from pipeline.train.columns import as_text, needed_columns, testing_rows
+from pipeline.train.columns import as_text, needed_columns, rows_that_test
 from pipeline.train.config import TrainConfig
 from storage.scan import Span, cut, read_spans
 from storage.versions import Snapshot
@@ -132,7 +132,7 @@ def hash_block(
     table = read_spans(spans, needed_columns(train), schema=schema)
     labels, text = as_text(table[train.label]), as_text(table[train.text])
     labelled = np.asarray(pc.is_valid(labels))
-    tests = testing_rows(table, text, train.split)
+    tests = rows_that_test(table, text, train.split)
     matrix = hash_texts(text, features)
     featured = np.diff(matrix.indptr) > 0
     training, testing = labelled & ~tests, labelled & tests
