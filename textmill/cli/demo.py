@@ -8,7 +8,7 @@ from pipeline.config import load_job
 from textmill.cli.output import messages, print_json, results
 from textmill.cli.reports import store_option
 from textmill.cli.run import REPORT_WIDTH, run_with_progress, told_as_json
-from textmill.cli.verb import verb
+from textmill.cli.verb import AtLeast, verb
 from textmill.demo.corpus import Corpus, write_corpus
 from textmill.demo.unlabelled import write_unlabelled
 from textmill.report.terminal import print_report
@@ -24,18 +24,19 @@ from textmill.report.units import count, size
     store_help="A store other than the one in the demo's own directory.",
     store_default=False,
 )
-@click.option("--rows", type=click.IntRange(min=1), default=100_000, show_default=True, help="Records to make.")
+@click.option("--rows", type=AtLeast(1), default=100_000, show_default=True, help="Records to make.")
 @click.option(
     "--dir",
     "folder",
+    metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("textmill-demo"),
     show_default=True,
     help="Where everything goes.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="How many workers; the result is the same for any number.")
-@click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Another seed, other tickets.")
-@click.option("--parts", type=click.IntRange(min=1), default=8, show_default=True, help="Files to spread them over.")
+@click.option("--workers", type=AtLeast(1), help="How many workers; the result is the same for any number.")
+@click.option("--seed", type=AtLeast(0), default=42, show_default=True, help="Another seed, other tickets.")
+@click.option("--parts", type=AtLeast(1), default=8, show_default=True, help="Files to spread them over.")
 @click.option("--only-data", is_flag=True, help="Make the data and its job file; do not run it.")
 def demo(
     rows: int,

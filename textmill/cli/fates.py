@@ -5,7 +5,7 @@ import click
 from storage.store import Store
 from textmill.cli.names import DATASET, VERSION
 from textmill.cli.output import print_json, print_table, results
-from textmill.cli.verb import verb
+from textmill.cli.verb import AtLeast, verb
 from textmill.report.facts import portions
 from textmill.report.units import count, share
 
@@ -20,7 +20,7 @@ from textmill.report.units import count, share
 @click.argument("name", type=DATASET)
 @click.option("--reason", help="Only rows with this reason: short_row, empty_text, exact, a check's name ...")
 @click.option("--at", type=VERSION, help="A version: its number, tag, or a time.")
-@click.option("--limit", type=click.IntRange(min=0), help="At most so many rows. [default: 20; all with --json]")
+@click.option("--limit", type=AtLeast(0), help="At most so many rows. [default: 20; all with --json]")
 def fates(name: str, reason: str | None, at: int | str | None, limit: int | None, store: str, as_json: bool) -> None:
     """Show what became of each row that was not kept: where it stood, its fate, the reason, and what it repeats."""
     opened = Store.open(store)

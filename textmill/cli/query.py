@@ -9,7 +9,7 @@ from storage.store import Store
 from textmill.cli.names import PIN
 from textmill.cli.output import print_batches
 from textmill.cli.table_files import SUFFIXES, require_suffix, write_table_file
-from textmill.cli.verb import verb
+from textmill.cli.verb import AtLeast, verb
 from textmill.report.units import count
 
 #: Rows that are printed where nothing else is said.
@@ -27,9 +27,7 @@ PRINTED_ROWS = 100
 )
 @click.argument("sql", metavar="SQL")
 @click.option("--at", "pins", type=PIN, multiple=True, help="Read a dataset at a version; may be repeated.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), help=f"Rows of a page. [default: {PRINTED_ROWS} for a table, all otherwise]"
-)
+@click.option("--limit", type=AtLeast(1), help=f"Rows of a page. [default: {PRINTED_ROWS} for a table, all otherwise]")
 @click.option("--cursor", help="Go on where an earlier page ended; over the same versions as that page.")
 @click.option(
     "--output",

@@ -42,7 +42,8 @@ def _verb_section(name: str, command: Verb, parent: click.Context) -> str:
     usage = command.get_usage(context).removeprefix("Usage: ")
     lines = [f"### textmill {name}\n", inspect.cleandoc(command.help or ""), ""]
     lines += ["```", re.sub(r"\s+", " ", usage), "```", ""]
-    options = [record for each in command.params if (record := each.get_help_record(context)) is not None]
+    records = [each.get_help_record(context) for each in command.params if isinstance(each, click.Option)]
+    options = [record for record in records if record is not None]
     if options:
         lines += ["| option | meaning |", "|---|---|"]
         lines += [f"| `{_cell(flags)}` | {_cell(meaning)} |" for flags, meaning in options]
@@ -56,7 +57,7 @@ def _verb_section(name: str, command: Verb, parent: click.Context) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return re.sub(r"\s+", " ", text).replace("|", "\\|")
 
 
 #: Page name -> what makes it.

@@ -10,14 +10,14 @@ from storage.store import Store
 from textmill.cli.datasets import when
 from textmill.cli.names import RUN
 from textmill.cli.output import print_json, print_table, results
-from textmill.cli.verb import verb
+from textmill.cli.verb import AtLeast, verb
 from textmill.report.page import write_page
 from textmill.report.terminal import print_report
 from textmill.report.units import count, duration, score
 
 
 @verb(examples=[("textmill jobs", "all runs, newest first")])
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many.")
+@click.option("--limit", type=AtLeast(1), default=50, show_default=True, help="At most so many.")
 def jobs(limit: int, store: str, as_json: bool) -> None:
     """List the runs that a store remembers, newest first."""
     found = Store.open(store).runs()[:limit]

@@ -13,7 +13,7 @@ from textmill.cli.failures import message_of, status_of
 from textmill.cli.output import messages, print_json, results
 from textmill.cli.progress import listening
 from textmill.cli.reports import page_path, store_option
-from textmill.cli.verb import verb
+from textmill.cli.verb import AtLeast, verb
 from textmill.report.page import write_page
 from textmill.report.terminal import print_report
 
@@ -32,7 +32,7 @@ REPORT_WIDTH = 110
     store_default=False,
 )
 @click.argument("job", type=click.Path(path_type=Path), metavar="JOB.toml")
-@click.option("--workers", type=click.IntRange(min=1), help="How many workers; the result is the same for any number.")
+@click.option("--workers", type=AtLeast(1), help="How many workers; the result is the same for any number.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
 @click.option("--allow-code", is_flag=True, help='Let the job file call Python functions (op = "python").')
 def run(

@@ -19,11 +19,11 @@ from textmill.cli.names import DATASET, MODEL, VERSION
 from textmill.cli.output import messages, print_json, print_pairs, print_table
 from textmill.cli.progress import listening
 from textmill.cli.table_files import SUFFIXES, require_suffix, write_table_file
-from textmill.cli.verb import verb
+from textmill.cli.verb import AtLeast, verb
 from textmill.executing import executing
 from textmill.report.units import count, score, share
 
-_WORKERS = click.option("--workers", type=click.IntRange(min=1), help="How many workers; one a core if not given.")
+_WORKERS = click.option("--workers", type=AtLeast(1), help="How many workers; one a core if not given.")
 
 
 @verb(
@@ -46,9 +46,7 @@ _WORKERS = click.option("--workers", type=click.IntRange(min=1), help="How many 
     help=f"The file to write, by its suffix: {', '.join(SUFFIXES)}.",
 )
 @click.option("--text", help="The column with the texts. [default: the one that the model learned from]")
-@click.option(
-    "--reasons", type=click.IntRange(min=0), default=0, help="N-grams that speak for the label, so many a row."
-)
+@click.option("--reasons", type=AtLeast(0), default=0, help="N-grams that speak for the label, so many a row.")
 @click.option("--allow-code", is_flag=True, help="Let the model's job call Python functions on the texts.")
 @_WORKERS
 def predict(

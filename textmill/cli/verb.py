@@ -13,6 +13,15 @@ DEFAULT_STORE = "store"
 STORE_VARIABLE = "TEXTMILL_STORE"
 
 
+class AtLeast(click.IntRange):
+    """A whole number from `least` on, called N in the help."""
+
+    name = "n"
+
+    def __init__(self, least: int) -> None:
+        super().__init__(min=least)
+
+
 class Verb(click.Command):
     """A command with examples.
 

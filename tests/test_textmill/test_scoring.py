@@ -1,0 +1,239 @@
+import json
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner
+from oracles_demo import cleaned
+
+import textmill
+from pipeline.execute import run_here
+from pipeline.text.config import FeatureConfig
+from pipeline.train.config import TrainConfig
+from pipeline.train.fit import fit_model
+from storage.fingerprint import fingerprint_of
+from storage.parquet import write_part
+from storage.store import Store
+from storage.versions import CommitRequest
+from textmill.cli.main import cli
+from textmill.demo.layout import PartLayout
+from textmill.demo.rates import FATES, Rates
+from textmill.demo.rows import PartRows
+
+CLEAN = [
+    {"op": "strip_html"},
+    {"op": "normalize_unicode", "columns": ["text", "note"]},
+    {"op": "strip_control"},
+    {"op": "collapse_whitespace"},
+    {"op": "filter_length", "min": 3},
+    {"op": "trim"},
+    {"op": "map_values", "column": "label", "mapping": {"投诉": "complaint"}},
+]
+
+
+def tickets(rows, seed):
+    """Texts as written, dressed, with their classes."""
+    rates = Rates(**dict.fromkeys(FATES, 0.0), spelling=0.0)
+    made = PartRows(PartLayout(rows=rows), seed, rates)
+    return [(row.message, row.category) for batch in made.batches() for row in batch]
+
+
+def commit(store, name, rows):
+    table = pa.table(
+        {
+            "text": [cleaned(text) for text, _ in rows],
+            "label": [label for _, label in rows],
+            "_source": ["a.csv"] * len(rows),
+            "_position": list(range(len(rows))),
+        }
+    )
+    part = write_part(table, store.staging(name) / "part.parquet")
+    return store.commit(
+        CommitRequest(
+            dataset=name, mode="replace", parts=(part,), schema=table.schema,
+            fingerprint=fingerprint_of(table, ["text", "label"]), run=f"run-{name}",
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    store = Store.open(tmp_path_factory.mktemp("scoring") / "store", create=True)
+    version = commit(store, "tickets", tickets(3000, seed=1))
+    commit(store, "later", tickets(500, seed=2))
+    lineage = {
+        "dataset": "tickets", "version": version.number, "fingerprint": version.fingerprint, "run": "m1",
+        "job": {"clean": CLEAN, "source": {"columns": {"text": "message"}}},
+    }  # fmt: skip
+    features = FeatureConfig(analyzer="chinese", bits=16)
+    fitted = fit_model(store.snapshot("tickets"), features, TrainConfig(), store.cache("features"), run_here, lineage)
+    folder = store.staging("m1") / "model"
+    fitted.model.save(folder)
+    store.save_model("m1", folder, {**lineage, "sha256": fitted.model.sha256, "metrics": dict(fitted.metrics)})
+    return store
+
+
+@pytest.fixture
+def go(store, monkeypatch):
+    """The command line with this thread in the place of a cluster."""
+
+    @contextmanager
+    def here(listener, *, workers, beside=None):
+        scratch = store.cache("scratch", str(workers))
+        yield run_here, scratch
+
+    monkeypatch.setattr("textmill.cli.scoring.executing", here)
+
+    def invoke(*words):
+        return CliRunner().invoke(cli, [*map(str, words), "--store", store.uri])
+
+    return invoke
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    rows = tickets(400, seed=3)
+    frame = pd.DataFrame({"n": range(400), "text": [text for text, _ in rows]})
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    return frame
+
+
+def predictions_of(store, texts):
+    return textmill.load_model("m1", store).predict(list(texts))
+
+
+@pytest.mark.parametrize(("suffix", "read"), [("csv", pd.read_csv), ("parquet", pd.read_parquet)])
+def test_predict_adds_labels_and_keeps_everything_else(go, store, inputs, tmp_path, suffix, read):
+    output = tmp_path / f"scored.{suffix}"
+    ended = go("predict", "m1", tmp_path / "new.csv", "--output", output)
+    assert ended.exit_code == 0, ended.output
+    assert "400 of 400 records scored" in ended.stdout
+    scored = read(output)
+    assert list(scored.columns) == ["n", "text", "predicted", "probability"]
+    assert scored["text"].tolist() == inputs["text"].tolist()
+    assert scored["predicted"].tolist() == predictions_of(store, inputs["text"])
+    chances = textmill.load_model("m1", store).predict_proba(inputs["text"].tolist())
+    np.testing.assert_allclose(scored["probability"], chances.max(axis=1))
+
+
+def test_predict_accounts_for_records_that_cannot_be_read(go, tmp_path):
+    (tmp_path / "bad.csv").write_text('n,text\n1,Where is my parcel?\n2\n3,a,b\n4,""\n5,我要退钱\n', encoding="utf-8")
+    output = tmp_path / "scored.jsonl"
+    ended = go("predict", "m1", tmp_path / "bad.csv", "-o", output, "--json")
+    told = json.loads(ended.stdout)
+    assert told["ledger"]["rejected"] == {"long_row": 1, "short_row": 1}
+    assert (told["ledger"]["read"], told["ledger"]["kept"]) == (5, 3)
+    rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [row["n"] for row in rows] == ["1", "4", "5"]
+    assert rows[1]["predicted"] is None
+    assert sum(told["labels"].values()) == 2
+    plain = go("predict", "m1", tmp_path / "bad.csv", "-o", output)
+    assert "1 records could not be read and are not in it: short_row" in plain.stderr
+
+
+def test_predict_finds_the_text_column(go, tmp_path):
+    pd.DataFrame({"message": ["还有货吗？"], "other": ["x"]}).to_csv(tmp_path / "raw.csv", index=False)
+    output = tmp_path / "scored.jsonl"
+    assert go("predict", "m1", tmp_path / "raw.csv", "-o", output).exit_code == 0
+    assert json.loads(output.read_text())["message"] == "还有货吗？"
+    named = go("predict", "m1", tmp_path / "raw.csv", "-o", output, "--text", "other", "--reasons", "2")
+    assert named.exit_code == 0, named.output
+    assert "reasons" in json.loads(output.read_text())
+    wrong = go("predict", "m1", tmp_path / "raw.csv", "-o", output, "--text", "nothing")
+    assert wrong.exit_code == 1
+    assert "message, other" in wrong.stderr
+
+
+def test_the_text_is_cleaned_before_it_is_scored_and_shown_as_it_was(go, store, tmp_path):
+    dressed = "<p>Is the tent in stock at the shop in Leeds?\u200b</p>  "
+    pd.DataFrame({"text": [dressed, cleaned(dressed)]}).to_csv(tmp_path / "in.csv", index=False)
+    output = tmp_path / "scored.jsonl"
+    assert go("predict", "m1", tmp_path / "in.csv", "-o", output).exit_code == 0
+    first, second = (json.loads(line) for line in output.read_text().splitlines())
+    assert first["text"] == dressed
+    assert first["probability"] == second["probability"]
+    both = textmill.load_model("m1", store).predict_proba([dressed, cleaned(dressed)])
+    np.testing.assert_array_equal(both[0], both[1])
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("predict", "m1", "in.csv"), 2, "--output"),
+        (("predict", "m1", "in.csv", "-o", "out.xlsx"), 2, ".parquet"),
+        (("predict", "m1", "-o", "out.csv"), 2, "INPUT"),
+        (("predict", "m1", "in.csv", "-o", "/no/such/folder/out.csv"), 2, "make it first"),
+        (("predict", "m1", "/no/such.csv", "-o", "/tmp/out.csv"), 1, "/no/such.csv"),
+        (("predict", "nope", "in.csv", "-o", "/tmp/out.csv"), 2, "nope"),
+        (("evaluate", "m1", "nope"), 2, "nope"),
+        (("evaluate", "m1", "tickets", "--label", "nope"), 1, "nope"),
+        (("reproduce", "nope"), 2, "nope"),
+    ],
+)
+def test_wrong_use_has_one_message(go, words, status, told):
+    ended = go(*words)
+    assert (ended.exit_code, ended.stdout) == (status, ""), ended.output
+    assert told in ended.stderr
+
+
+def test_evaluate_on_other_rows_equals_counting_predictions(go, store):
+    rows = tickets(500, seed=2)
+    told = json.loads(go("evaluate", "m1", "later", "--json").stdout)
+    expected = predictions_of(store, [text for text, _ in rows])
+    right = sum(label == got for (_, label), got in zip(rows, expected, strict=True))
+    assert told["metrics"]["accuracy"] == right / 500
+    assert told["metrics"]["test_rows"] == np.sum(told["confusion"]) == 500
+    assert told["only_test_rows"] is False
+    text = go("evaluate", "m1", "later").stdout
+    assert "500 rows of later version 0" in text
+
+
+def test_evaluate_on_the_training_version_counts_only_rows_not_learned_from(go, store):
+    told = json.loads(go("evaluate", "m1", "tickets", "--json").stdout)
+    recorded = store.model("m1")["metrics"]
+    assert told["only_test_rows"] is True
+    assert told["metrics"]["test_rows"] == recorded["test_rows"]
+    assert told["metrics"]["accuracy"] == pytest.approx(recorded["accuracy"])
+    assert told["metrics"]["log_loss"] == pytest.approx(recorded["log_loss"])
+    assert 0.85 < told["metrics"]["accuracy"] < 0.99
+
+
+def test_reproduce(go, store):
+    ended = go("reproduce", "m1", "--json")
+    told = json.loads(ended.stdout)
+    assert (ended.exit_code, told["equal"]) == (0, True)
+    assert told["actual"] == told["expected"] == store.model("m1")["sha256"]
+    assert "The same bytes" in go("reproduce", "m1").stdout
+
+
+def test_the_model_in_python(store, tmp_path):
+    model = textmill.load_model("m", store.uri)
+    assert model.labels == ("complaint", "inquiry", "suggestion")
+    assert model.predict(["我要投诉！退款！", None, "Where is my parcel?"]) == ["complaint", None, "inquiry"]
+    assert model.predict([]) == []
+    chances = model.predict_proba(["x", ""])
+    assert chances.shape == (2, 3)
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    assert model.lineage["dataset"] == "tickets"
+    assert model.metrics["test_rows"] > 0
+    assert model.sha256[:12] in repr(model)
+    assert textmill.load_model(model.folder).sha256 == model.sha256
+    with pytest.raises(TypeError, match="list of texts"):
+        model.predict("one text")
+
+
+def test_code_in_a_models_job_needs_permission(store, tmp_path):
+    lineage = {"job": {"clean": [{"op": "python", "function": "oracles_demo:cleaned"}]}}
+    trained = textmill.load_model("m1", store)._trained
+    folder = tmp_path / "model"
+    type(trained)(
+        labels=trained.labels, weighting=trained.weighting, weights=trained.weights, intercept=trained.intercept,
+        text="text", lineage=lineage,
+    ).save(folder)  # fmt: skip
+    with pytest.raises(textmill.JobFileError, match="allow it with --allow-code"):
+        textmill.load_model(folder)
+    model = textmill.load_model(folder, allow_code=True)
+    both = model.predict_proba(["<p>還</p>  x", "還 x"])
+    np.testing.assert_array_equal(both[0], both[1])
