@@ -1,5 +1,6 @@
 """How reading tests read: a whole source at once, in this process, with what became of its rows."""
 
+import pickle
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,8 @@ def read_all(files: Any, root: Path, scratch: Path, **settings: Any) -> WholeSou
     """Everything that `files` hold, planned and read block by block, as one contiguous table."""
     plan = plan_source(SourceConfig(files=files, **settings), root, run_here, scratch / "scratch")
     schema = frame_schema(plan.schema)
-    tables = [read_block(block) for block in plan.blocks]
+    # A worker gets each block pickled, and has nothing else.
+    tables = [read_block(pickle.loads(pickle.dumps(block))) for block in plan.blocks]
     for table in tables:
         assert table.schema == schema
         table.validate(full=True)

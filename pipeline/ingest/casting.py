@@ -19,6 +19,7 @@ _WORDS = {
 }
 _INTEGER = r"^[+-]?[0-9]{1,18}$"
 _FLOAT = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_ISO = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?"
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?|\d+(\.\d*)?|\.\d+")
 _CURRENCY = "¥￥$€£"
 _FULL_WIDTH = str.maketrans("０１２３４５６７８９．，－＋（）", "0123456789.,-+()")
@@ -88,6 +89,19 @@ def _fast_bool(text: pa.Array, target: ColumnType) -> pa.Array:
     yes = pc.is_in(lower, pa.array(_WORDS[True]))
     no = pc.is_in(lower, pa.array(_WORDS[False]))
     return pc.if_else(pc.or_(yes, no), yes, pa.scalar(None, target.arrow))
+
+
+def _fast_timestamp(text: pa.Array, target: ColumnType) -> pa.Array:
+    """Well-formed ISO times, or nothing where one of them is no real time."""
+    nothing = pa.nulls(len(text), target.arrow)
+    if target.pattern is not None:
+        return nothing
+    zoned, naive = _matching(text, rf"{_ISO}(Z|[+-]\d\d:?\d\d)$"), _matching(text, rf"{_ISO}$")
+    try:
+        moments = pc.cast(zoned, target.arrow)
+        return pc.coalesce(moments, pc.assume_timezone(pc.cast(naive, pa.timestamp("us")), "UTC"))
+    except pa.ArrowInvalid:
+        return nothing
 
 
 def _slow_int(word: str, target: ColumnType) -> int | None:
@@ -176,6 +190,7 @@ _FAST: dict[str, Callable[[pa.Array, ColumnType], pa.Array]] = {
     "float": _fast_float,
     "decimal": _fast_decimal,
     "bool": _fast_bool,
+    "timestamp": _fast_timestamp,
 }
 _SLOW: dict[str, Callable[[str, ColumnType], Any]] = {
     "int": _slow_int,

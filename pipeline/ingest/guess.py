@@ -95,7 +95,8 @@ def header_verdict(rows: Sequence[Sequence[str]], config: SourceConfig, wanted: 
         return "yes"
     if any(re.fullmatch(r"column_\d+", name) for name in wanted):
         return "no"
-    later = [row for row in rows[1:] if list(row) != list(rows[0])]
+    # A header that is repeated further down, as a whole, is no sign against it, unless it is one word.
+    later = [row for row in rows[1:] if list(row) != list(rows[0]) or len(row) == 1]
     for column, cell in enumerate(first):
         if cell and (_VALUE.fullmatch(cell) or any(len(row) > column and row[column].strip() == cell for row in later)):
             return "no"
@@ -145,7 +146,17 @@ def _dialect(head: npt.NDArray[np.uint8], delimiter: str, config: SourceConfig, 
             dialect, (well, badly) = escaping, better
     if badly > well and len(quotes) > 1:
         dialect = replace(dialect, quote=None, escape=escapes[0])
+    elif well == 0 and len(quotes) > 1:
+        dialect = _single_quoted(head, dialect, whole)
     return _with_line_ends(head, dialect)
+
+
+def _single_quoted(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> Dialect:
+    """The dialect with single quotes, where the first record has them around all of its fields and none close badly."""
+    single = replace(dialect, quote="'")
+    first = _rows(head, _with_line_ends(head, dialect), 1)
+    around = bool(first) and all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in first[0])
+    return single if around and _closings(head, single, whole)[1] == 0 else dialect
 
 
 def _closings(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> tuple[int, int]:
@@ -185,7 +196,7 @@ def _rows(head: npt.NDArray[np.uint8], dialect: Dialect, most: int) -> tuple[tup
     """Fields of the first `most` records; malformed ones are left out, unless they are the first."""
     records = find_records(head, dialect, 1, longest=_LONGEST, checked=True)
     rows = []
-    for row in range(most):
+    for row in range(min(most, records.starts.size)):
         piece = head[records.starts[row] : records.ends[row]]
         width = int(records.fields[row])
         found = find_records(piece, dialect, width, longest=_LONGEST, checked=True)

@@ -9,7 +9,7 @@ import orjson
 
 from pipeline.errors import SourceError
 from pipeline.ingest.bytes_in import read_range
-from pipeline.ingest.dialect import CR, LF, LINES, START, Dialect
+from pipeline.ingest.dialect import CR, LINES, START, Dialect
 from pipeline.ingest.guess import Guess, column_names, guess_dialect, header_verdict
 from pipeline.ingest.opening import OpenedFile
 from pipeline.ingest.source_config import SourceConfig
@@ -85,11 +85,15 @@ def inspect(opened: OpenedFile, config: SourceConfig, wanted: Collection[str]) -
     kind = _format(opened, head, config)
     if kind not in {"jsonl", "lines"}:
         head, skipped, config = _separator_line(head, config)
+        if whole and not head.tobytes().strip(b"\r\n\0"):
+            head = head[:0]
         first = {".tsv": "\t", ".tab": "\t", ".psv": "|"}.get(opened.suffix, ",")
         guess = guess_dialect(head, config, whole=whole, wanted=wanted, first=first)
         if kind == "csv" or _is_delimited(guess):
             return _delimited(opened, config, guess, start + skipped, head, whole, wanted)
         kind = "lines"
+    blanks = b" \t\r\n\0" if kind == "jsonl" else b"\r\n\0"
+    empty = whole and not head.tobytes().strip(blanks)
     ends = transitions(head, LINES).first[START]
     dialect = Dialect(delimiter=None, quote=None, cr_ends=ends < 0 and bool((head == CR).any()))
     return Inspected(
@@ -98,9 +102,9 @@ def inspect(opened: OpenedFile, config: SourceConfig, wanted: Collection[str]) -
         dialect=dialect,
         header="no",
         first_row=(),
-        columns=() if kind == "jsonl" else ((config.names or ("text",))[0],),
+        columns=() if kind == "jsonl" or empty else ((config.names or ("text",))[0],),
         data_start=start,
-        empty=whole and not bool(((head != LF) & (head != CR)).any()),
+        empty=empty,
         share=1.0,
         first_lines=_shown(head),
     )

@@ -185,6 +185,27 @@ def test_the_delimiter_is_found(tmp_path, delimiter):
     assert read.rejected == {}
 
 
+def test_single_quotes_around_everything(tmp_path):
+    put(tmp_path, a_dot_csv="'text','label'\n'x, y','a'\n'it''s','b'\n", b_dot_csv="text,label\n'twas,a\n'tis',b\n")
+    assert read_all("a.csv", tmp_path, tmp_path).table["text"].to_pylist() == ["x, y", "it's"]
+    assert read_all("b.csv", tmp_path, tmp_path).table["text"].to_pylist() == ["'twas", "'tis'"]
+
+
+@pytest.mark.parametrize("data", ["", "\n\r\n", "\0\0\0", "\ufeff"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt"])
+def test_files_without_a_record_are_listed_as_empty(tmp_path, name, data):
+    (tmp_path / name).write_text(data, encoding="utf-8")
+    put(tmp_path, b_dot_csv="text\nx\n")
+    read = read_all("*", tmp_path, tmp_path)
+    assert [file.empty for file in read.plan.files] == [True, False]
+    assert read.table["text"].to_pylist() == ["x"]
+
+
+def test_a_first_word_that_recurs_is_no_header(tmp_path):
+    put(tmp_path, a_dot_csv="yes\nno\nyes\n")
+    assert read_all("a.csv", tmp_path, tmp_path).table["column_1"].to_pylist() == ["yes", "no", "yes"]
+
+
 def test_a_separator_line_of_a_spreadsheet(tmp_path):
     put(tmp_path, a_dot_csv="sep=;\r\na;b\r\n1,5;2\r\n")
     assert read_all("a.csv", tmp_path, tmp_path).table["a"].to_pylist() == ["1,5"]
