@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline.errors import JobFileError
+from pipeline.ingest.activity_config import ActivityConfig
 from pipeline.ingest.checks import CheckRule
 from pipeline.ingest.dedupe_config import DedupeConfig
 from pipeline.ingest.operations import CleanOperation
@@ -66,6 +67,8 @@ class JobConfig(Settings):
     """Rules for the cleaned rows; a row that breaks one is rejected with the rule's name."""
     dedupe: DedupeConfig | None = None
     """Which rows repeat others."""
+    activity: ActivityConfig | None = None
+    """Limits on the events of users and items, for logs of behaviour."""
     dataset: DatasetConfig
     """The dataset to write."""
     features: FeatureConfig | None = None

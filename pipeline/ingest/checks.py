@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from pipeline import frame
 from pipeline.errors import DataError, JobFileError
 from pipeline.ingest.operations.operation import condemned, is_text, plain_texts, require_columns
+from pipeline.ingest.reference_config import ReferenceConfig
 from pipeline.settings import Settings
 
 #: A value as a TOML file can write it.
@@ -27,6 +28,7 @@ _KINDS = {
     "length": ("min_length", "max_length"),
     "not_null": ("not_null",),
     "unique": ("unique",),
+    "references": ("references",),
 }
 _CAST_ERRORS = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError)
 
@@ -59,6 +61,8 @@ class CheckRule(Settings):
     """There must be a value."""
     unique: Literal[True] | None = None
     """No value may come twice in the whole dataset; the row that comes first keeps it."""
+    references: ReferenceConfig | None = None
+    """Every value must be one of a column of another dataset; values are compared as texts."""
     name: str | None = Field(default=None, min_length=1)
     """The reason that rejected rows carry; by default the column and the kind of rule: ``label_one_of``."""
     severity: Literal["reject", "fail"] = "reject"
@@ -93,7 +97,7 @@ class CheckRule(Settings):
 
     @property
     def kind(self) -> str:
-        """Which kind of rule it is: one_of, regex, range, length, not_null or unique."""
+        """Which kind of rule it is: one_of, regex, range, length, not_null, unique or references."""
         return self._declared()[0]
 
     @property
@@ -142,7 +146,7 @@ class CheckRule(Settings):
             ) from error
 
     def broken(self, table: pa.Table) -> npt.NDArray[np.bool_]:
-        """Which rows break the rule by themselves, shape (rows,); for `unique` none do."""
+        """Which rows break the rule by themselves, shape (rows,); for `unique` and `references` none do."""
         column = table[self.column]
         if pa.types.is_dictionary(column.type):
             column = pc.cast(column, column.type.value_type)

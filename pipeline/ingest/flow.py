@@ -10,6 +10,7 @@ import pyarrow as pa
 from pipeline.config import JobConfig
 from pipeline.execute import Execute
 from pipeline.ingest.checks import CheckCount, merged_counts, require_shares
+from pipeline.ingest.dedupe.strangers import ReferenceSpec
 from pipeline.ingest.label_leaks import read_samples
 from pipeline.ingest.label_warnings import label_warnings
 from pipeline.ingest.outcome import commit_request, require_usable, told_operations
@@ -96,7 +97,10 @@ def ingest(
     plan = plan_source(job.source, Path.cwd(), execute, staging / "unpacked")
     for text in plan.notes:
         note(text)
-    steps = prepare_steps(job, plan.schema, allow_code=allow_code)
+    steps = prepare_steps(job, plan.schema, store, allow_code=allow_code)
+    for spec in steps.passes:
+        if isinstance(spec, ReferenceSpec):
+            note(f'check "{spec.reason}" looks into {spec.told}')
     staged = clean_blocks(job, plan, steps, staging, execute)
     stored = _stored_files(job, store) if job.dataset.mode == "append" else ()
     settling = Settling(staged, stored, staging, execute)
@@ -118,7 +122,7 @@ def ingest(
         ledger=ledger,
         labels=labels,
         sources=added_counts([summary.sources for summary in summaries]),
-        operations=told_operations(steps, summaries, ledger),
+        operations=told_operations(job, steps, summaries, ledger),
         counts=counts,
         schema=steps.schema,
         warnings=warnings,
@@ -126,11 +130,16 @@ def ingest(
 
 
 def settle_blocks(job: JobConfig, steps: Steps, settling: Settling) -> list[BlockSummary]:
-    """The summaries after all comparisons over the whole dataset: unique values, equal rows, then similar texts."""
+    """The summaries after all that needs the whole dataset: checks, equal rows, similar texts, then activity."""
     for spec in steps.passes:
-        settling.compare_keys(spec)
+        if isinstance(spec, ReferenceSpec):
+            settling.check_references(spec)
+        else:
+            settling.compare_keys(spec)
     if job.dedupe is not None and job.dedupe.near is not None:
         settling.compare_texts(job.dedupe.near, against_stored=job.dedupe.against_stored)
+    if job.activity is not None:
+        settling.limit_activity(job.activity)
     return settling.settled(label_of(job))
 
 

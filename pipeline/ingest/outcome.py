@@ -40,14 +40,18 @@ def require_usable(job: JobConfig, ledger: Ledger, labels: dict[str, int], schem
 
 
 def told_operations(
-    steps: Steps, summaries: Sequence[BlockSummary], ledger: Ledger
+    job: JobConfig, steps: Steps, summaries: Sequence[BlockSummary], ledger: Ledger
 ) -> tuple[tuple[str, int, int], ...]:
-    """Each operation's name with the rows it changed and the rows it took out."""
+    """Each operation's name with the rows it changed and the rows it took out; then the limits on activity."""
     changed = total_changed(summaries, len(steps.operations))
     removed = added_counts([ledger.filtered, ledger.rejected])
-    return tuple(
-        (step.name or str(getattr(step, "op", step.rule)), rows, removed.get(step.rule, 0))
-        for step, rows in zip(steps.operations, changed, strict=True)
+    limits = job.activity.reasons if job.activity else ()
+    return (
+        *(
+            (step.name or str(getattr(step, "op", step.rule)), rows, removed.get(step.rule, 0))
+            for step, rows in zip(steps.operations, changed, strict=True)
+        ),
+        *((limit, 0, removed.get(limit, 0)) for limit in limits),
     )
 
 

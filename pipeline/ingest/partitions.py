@@ -12,7 +12,7 @@ from pipeline.execute import Execute
 from pipeline.ingest.plan import SourcePlan
 from pipeline.ingest.read import read_block
 from pipeline.ingest.source_plan import Block
-from pipeline.ingest.stage_block import BlockSummary, BlockWork, stage_partition
+from pipeline.ingest.stage_block import BlockSummary, BlockWork, KeySpec, stage_partition
 from pipeline.ingest.steps import Steps, label_of, text_of
 
 
@@ -20,6 +20,7 @@ def clean_blocks(job: JobConfig, plan: SourcePlan, steps: Steps, staging: Path, 
     """The summaries of all blocks, read, cleaned, checked and staged."""
     if not plan.blocks:
         return []
+    first = steps.passes[0] if steps.passes else None
     work = BlockWork(
         schema=plan.schema,
         operations=steps.operations,
@@ -27,7 +28,7 @@ def clean_blocks(job: JobConfig, plan: SourcePlan, steps: Steps, staging: Path, 
         folder=str(staging),
         text=text_of(job),
         label=label_of(job),
-        keys=steps.passes[0] if steps.passes else None,
+        keys=first if isinstance(first, KeySpec) else None,
     )
     meta = frame.to_pandas(frame.frame_schema(plan.schema).empty_table())
     # Dask would turn Arrow columns into strings of its own otherwise.

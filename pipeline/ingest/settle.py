@@ -15,12 +15,15 @@ import pyarrow.parquet as pq
 
 from pipeline import frame
 from pipeline.execute import Execute
+from pipeline.ingest.activity import resolve_activity
+from pipeline.ingest.activity_config import ActivityConfig
 from pipeline.ingest.dedupe.key_files import KeyFile, write_keys
 from pipeline.ingest.dedupe.resolve import Found, resolve_exact, resolve_near
+from pipeline.ingest.dedupe.strangers import ReferenceSpec, resolve_references
 from pipeline.ingest.dedupe_config import NearConfig
 from pipeline.ingest.disagreements import Disagreement, disagreement
 from pipeline.ingest.stage_block import BlockSummary, KeySpec, counted, repeats_of, write_block_keys, write_fates
-from pipeline.ledger import DUPLICATE, Ledger
+from pipeline.ledger import DUPLICATE, FILTERED, REJECTED, Ledger
 from storage.fingerprint import fingerprint_of
 from storage.parquet import write_part
 from storage.scan import DataFile, file_schema, read_span
@@ -81,13 +84,14 @@ class Settling:
         old = [dask.delayed(_stored_keys)(file, at, spec, folder) for at, file in enumerate(stored)]
         known = self._execute("stored keys", old) if old else []
         if number == 0:
+            # Written while the rows were at hand.
             new = [block.keys for block in self._blocks if block.keys is not None]
         else:
             new = self._execute(
                 "keys",
                 [
                     dask.delayed(write_block_keys)(table, block.number, spec, folder)
-                    for block, table in zip(self._blocks, self._rows_left(), strict=True)
+                    for block, table in zip(self._blocks, self._rows_left(spec.read_columns), strict=True)
                 ],
             )
         found = resolve_exact([*known, *new], folder, self._execute, PASS_BYTES, len(known))
@@ -99,10 +103,25 @@ class Settling:
     def compare_texts(self, near: NearConfig, *, against_stored: bool) -> None:
         """Nothing; the rows whose text is nearly that of another are known."""
         stored = self._stored if against_stored else ()
-        old = [dask.delayed(_stored_texts)(file, near.column) for file in stored]
+        old = [dask.delayed(_stored_rows)(file, (near.column,)) for file in stored]
         folder = self._folder / f"pass-{len(self._verdicts)}"
-        found = resolve_near([*old, *self._rows_left()], near, folder, self._execute, PASS_BYTES, len(old))
+        found = resolve_near([*old, *self._rows_left([near.column])], near, folder, self._execute, PASS_BYTES, len(old))
         self._verdicts.append(Verdict(fate=DUPLICATE, reason=found.kind, found=found))
+
+    def check_references(self, spec: ReferenceSpec) -> None:
+        """Nothing; the rows that refer to what is not there are known."""
+        folder = self._folder / f"pass-{len(self._verdicts)}"
+        found = resolve_references(self._rows_left([spec.column]), spec, folder, self._execute, PASS_BYTES)
+        self._verdicts.append(Verdict(fate=REJECTED, reason=spec.reason, found=found))
+
+    def limit_activity(self, limits: ActivityConfig) -> None:
+        """Nothing; the rows of users and items with too few or too many events are known."""
+        stored = self._stored if limits.against_stored else ()
+        folder = self._folder / f"pass-{len(self._verdicts)}"
+        old = [dask.delayed(_stored_rows)(file, limits.columns) for file in stored]
+        new = self._rows_left(limits.columns)
+        for reason, found in resolve_activity(old, new, limits, folder, self._execute, PASS_BYTES):
+            self._verdicts.append(Verdict(fate=FILTERED, reason=reason, found=found))
 
     def settled(self, label: str | None) -> list[BlockSummary]:
         """The summaries with parts, fates and counts as the passes decided; `label` is the column to count."""
@@ -117,36 +136,39 @@ class Settling:
         by_number = {summary.number: summary for summary in rewritten}
         return [by_number.get(summary.number, summary) for summary in self._summaries]
 
-    def _rows_left(self) -> list[Any]:
-        """A task a block that gives its rows, those taken out so far with their fate."""
+    def _rows_left(self, columns: Sequence[str]) -> list[Any]:
+        """A task a block that gives these columns of its rows, those taken out so far with their fate."""
         verdicts = dask.delayed(tuple(self._verdicts), traverse=False)
-        return [dask.delayed(_condemned)(block, at, verdicts) for at, block in enumerate(self._blocks)]
+        return [dask.delayed(_condemned)(block, at, verdicts, columns) for at, block in enumerate(self._blocks)]
 
 
 def _stored_keys(file: DataFile, at: int, spec: KeySpec, folder: Path) -> KeyFile:
-    # An earlier version may lack a column: its rows count as null there.
-    known = file_schema(file).names
-    wanted = dict.fromkeys([*spec.columns, *([spec.label] if spec.label else []), *frame.ROW_ID])
-    table = read_span(file, 0, file.rows, [name for name in wanted if name in known])
+    table = _stored_rows(file, spec.read_columns)
     path = folder / f"stored-{at:06d}"
     return write_keys(table, spec.columns, path, spec.normalize, skip_null=spec.skip_null, label=spec.label)
 
 
-def _stored_texts(file: DataFile, column: str) -> pa.Table:
-    return read_span(file, 0, file.rows, [column, *frame.ROW_ID])
+def _stored_rows(file: DataFile, columns: Sequence[str]) -> pa.Table:
+    """Columns of a stored file; a version may lack some, and its rows count as null there."""
+    known = file_schema(file).names
+    wanted = dict.fromkeys([*columns, *frame.ROW_ID])
+    return read_span(file, 0, file.rows, [name for name in wanted if name in known])
 
 
-def _read_part(block: BlockSummary) -> pa.Table:
+def _read_part(block: BlockSummary, columns: Sequence[str] | None) -> pa.Table:
     """A block's kept rows as a frame in which all are alive."""
     if block.part is None:
         raise ValueError(f"block {block.number} has no part")
-    table = pq.read_table(block.part.path)
+    wanted = None if columns is None else [*dict.fromkeys([*columns, *frame.ROW_ID])]
+    table = pq.read_table(block.part.path, columns=wanted)
     nothing = pa.nulls(table.num_rows, pa.string())
     return table.append_column(frame.FATE, nothing).append_column(frame.REASON, nothing)
 
 
-def _condemned(block: BlockSummary, at: int, verdicts: Sequence[Verdict]) -> pa.Table:
-    table = _read_part(block)
+def _condemned(
+    block: BlockSummary, at: int, verdicts: Sequence[Verdict], columns: Sequence[str] | None = None
+) -> pa.Table:
+    table = _read_part(block, columns)
     for verdict in verdicts:
         mask = verdict.found.of_block(at).mask(table.num_rows)
         table = frame.condemn(table, mask, verdict.fate, verdict.reason)
@@ -187,9 +209,12 @@ def _fates_of_repeats(table: pa.Table, at: int, verdicts: Sequence[Verdict]) -> 
 
 
 def _moved(verdict: Verdict, rows: int) -> Ledger:
-    """What changes in a ledger when `rows` kept rows turn out to repeat others."""
+    """What changes in a ledger when a pass takes out `rows` kept rows."""
     if not rows:
         return Ledger()
+    counts = {verdict.reason: rows}
     if verdict.fate == DUPLICATE:
-        return Ledger(kept=-rows, duplicates={verdict.reason: rows})
-    return Ledger(kept=-rows, rejected={verdict.reason: rows})
+        return Ledger(kept=-rows, duplicates=counts)
+    if verdict.fate == REJECTED:
+        return Ledger(kept=-rows, rejected=counts)
+    return Ledger(kept=-rows, filtered=counts)

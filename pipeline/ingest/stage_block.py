@@ -48,6 +48,11 @@ class KeySpec:
     against_stored: bool = True
     label: str | None = None
 
+    @property
+    def read_columns(self) -> tuple[str, ...]:
+        """The columns that the pass needs."""
+        return (*self.columns, *([self.label] if self.label else []))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockWork:
@@ -222,7 +227,10 @@ def fates_of(dead: pa.Table) -> pa.Table:
 
 
 def repeats_of(rows: pa.Table, fate: str, reason: str, sources: pa.Array, positions: npt.NDArray[np.int64]) -> pa.Table:
-    """The fates of rows that repeat others, with the rows that survive for them."""
+    """The fates of rows that a pass over the whole dataset took out, with the rows that survive for them.
+
+    Where `sources` is null, no row does.
+    """
     count = rows.num_rows
     columns = [
         rows[frame.SOURCE],
@@ -230,7 +238,7 @@ def repeats_of(rows: pa.Table, fate: str, reason: str, sources: pa.Array, positi
         pa.array([fate] * count, pa.string()),
         pa.array([reason] * count, pa.string()),
         sources,
-        pa.array(positions),
+        pa.array(positions, mask=np.asarray(sources.is_null())),
         records_of(rows),
     ]
     return pa.table([column.cast(field.type) for column, field in zip(columns, FATE_SCHEMA, strict=True)], FATE_SCHEMA)

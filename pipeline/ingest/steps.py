@@ -5,11 +5,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from pipeline.config import JobConfig
+from pipeline.errors import JobFileError
 from pipeline.ingest.checks import require_fit
+from pipeline.ingest.dedupe.strangers import ReferenceSpec
 from pipeline.ingest.operations import Operation, implied_operations, schema_after
 from pipeline.ingest.operations.operation import TEXT_COLUMN, require_columns, require_text
+from pipeline.ingest.references import pinned
 from pipeline.ingest.stage_block import KeySpec
 from pipeline.ledger import DUPLICATE, REJECTED
+from storage.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +27,12 @@ class Steps:
     schema
         Content columns after them.
     passes
-        The keys that are compared over the whole dataset, in order.
+        What is compared over the whole dataset, in order.
     """
 
     operations: tuple[Operation, ...]
     schema: pa.Schema
-    passes: tuple[KeySpec, ...]
+    passes: tuple[KeySpec | ReferenceSpec, ...]
 
 
 def text_of(job: JobConfig) -> str:
@@ -41,8 +45,8 @@ def label_of(job: JobConfig) -> str:
     return job.train.label if job.train else "label"
 
 
-def prepare_steps(job: JobConfig, schema: pa.Schema, *, allow_code: bool = False) -> Steps:
-    """The job's steps, made sure to fit `schema`.
+def prepare_steps(job: JobConfig, schema: pa.Schema, store: Store, *, allow_code: bool = False) -> Steps:
+    """The job's steps, made sure to fit `schema`; the versions of `store` that they look into are those of now.
 
     Raises
     ------
@@ -58,15 +62,24 @@ def prepare_steps(job: JobConfig, schema: pa.Schema, *, allow_code: bool = False
     require_fit(named, job.check, job.name)
     if job.dedupe is not None:
         job.dedupe.require_fit(named)
-    return Steps(operations=(*job.clean, *implied), schema=named, passes=tuple(_passes(job, named)))
+    if job.activity is not None:
+        job.activity.require_fit(named)
+    return Steps(operations=(*job.clean, *implied), schema=named, passes=tuple(_passes(job, named, store)))
 
 
-def _passes(job: JobConfig, schema: pa.Schema) -> list[KeySpec]:
-    passes = [
-        KeySpec(columns=(rule.column,), skip_null=True, fate=REJECTED, reason=rule.rule)
-        for rule in job.check
-        if rule.kind == "unique"
-    ]
+def _passes(job: JobConfig, schema: pa.Schema, store: Store) -> list[KeySpec | ReferenceSpec]:
+    passes: list[KeySpec | ReferenceSpec] = []
+    problems: list[str] = []
+    for number, rule in enumerate(job.check, start=1):
+        if rule.kind == "unique":
+            passes.append(KeySpec(columns=(rule.column,), skip_null=True, fate=REJECTED, reason=rule.rule))
+        if rule.references is not None:
+            try:
+                passes.append(pinned(rule.references, store, rule.column, rule.rule))
+            except JobFileError as error:
+                problems += [f"[[check]] {number}: {problem}" for problem in error.problems]
+    if problems:
+        raise JobFileError(tuple(problems), job.name)
     if job.dedupe is not None and job.dedupe.exact:
         label = label_of(job)
         passes.append(

@@ -24,6 +24,8 @@ DUPLICATE_RECORD = np.dtype(
         ("survivor_position", "<i8"),
     ]
 )
+#: In the place of `survivor_block`: no row survives for this one.
+NO_SURVIVOR = 0xFFFFFFFF
 #: Rows named as examples.
 EXAMPLES = 3
 
@@ -59,9 +61,9 @@ class Duplicates:
     rows
         Their places in the block's frame, ascending, uint32.
     sources
-        For each, the source file of the row that survives (text array).
+        For each, the source file of the row that survives (text array); null where none does.
     positions
-        For each, that row's position in its source, int64.
+        For each, that row's position in its source, int64; 0 where no row survives.
     """
 
     rows: npt.NDArray[np.uint32]
@@ -140,6 +142,13 @@ def find_duplicates(
     )
 
 
+def without_survivor(rows: npt.NDArray[np.uint32], block: int | npt.NDArray[np.uint32]) -> npt.NDArray[Any]:
+    """Rows that go without repeating another, as values of `DUPLICATE_RECORD`."""
+    found = np.zeros(len(rows), DUPLICATE_RECORD)
+    found["block"], found["row"], found["survivor_block"] = block, rows, NO_SURVIVOR
+    return found
+
+
 def write_duplicates(found: npt.NDArray[Any], path: Path) -> None:
     """Write `found` sorted by block and row, whole or not at all."""
     found = found[np.lexsort((found["row"], found["block"]))]
@@ -178,9 +187,9 @@ def _of_block(path: str, block: int) -> npt.NDArray[Any]:
 
 def _survivor_sources(found: npt.NDArray[Any], files: Sequence[KeyFile]) -> pa.Array:
     blocks, inverse = np.unique(found["survivor_block"], return_inverse=True)
-    names: list[str] = []
+    names: list[str | None] = []
     starts = np.empty(len(blocks), np.int64)
     for at, block in enumerate(blocks):
         starts[at] = len(names)
-        names += read_sources(files[block].path)
+        names += [None] if block == NO_SURVIVOR else read_sources(files[block].path)
     return pa.array(names, pa.string()).take(pa.array(starts[inverse] + found["survivor_source"]))

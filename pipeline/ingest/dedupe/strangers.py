@@ -1,0 +1,141 @@
+"""Which rows name a value that another dataset does not hold: by the keys of both, bucket by bucket."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import frame
+from pipeline.execute import Execute
+from pipeline.ingest.dedupe.duplicates import DuplicateFile, without_survivor, write_duplicates
+from pipeline.ingest.dedupe.key_files import (
+    RECORD,
+    KeyFile,
+    bucket_count,
+    read_bucket,
+    total_rows,
+    write_keys,
+    write_records,
+)
+from pipeline.ingest.dedupe.key_table import KeyTable
+from pipeline.ingest.dedupe.keys import exact_keys
+from pipeline.ingest.dedupe.resolve import Found
+from pipeline.ingest.operations.operation import is_text, plain_texts
+from storage.scan import DataFile, file_schema, read_span
+
+#: One value that may be referred to.
+KNOWN_RECORD = np.dtype([("hi", "<u8"), ("lo", "<u8")])
+#: What a row of a bucket takes in memory, of either side: its record, its key, its slots.
+_ROW_BYTES = RECORD.itemsize + 2 * KNOWN_RECORD.itemsize + 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceSpec:
+    """A column whose values must be among those of a column of a stored version.
+
+    Attributes
+    ----------
+    column
+        The column of the new rows; null refers to nothing and is left alone.
+    known_column, files
+        The column of the stored version, and the version's files.
+    reason
+        What rejected rows carry.
+    told
+        What the version is called: dataset and number.
+    """
+
+    column: str
+    known_column: str
+    files: tuple[DataFile, ...]
+    reason: str
+    told: str
+
+
+def spelled(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray:
+    """The column's values as texts: what values of different types are compared by."""
+    column = plain_texts(column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column]))
+    return column if is_text(column.type) else pc.cast(column, pa.string())
+
+
+def write_known(file: DataFile, column: str, path: Path) -> KeyFile:
+    """The keys of the values of a stored file's column, each once."""
+    # A version's older files may lack the column.
+    held = [column] if column in file_schema(file).names else []
+    values = spelled(frame.column_or_null(read_span(file, 0, file.rows, held), column))
+    keys = exact_keys(pa.table({column: pc.unique(values.drop_null())}), [column])
+    records = np.empty(len(keys), KNOWN_RECORD)
+    records["hi"], records["lo"] = keys[:, 0], keys[:, 1]
+    write_records(records, path)
+    return KeyFile(path=str(path), rows=len(records))
+
+
+def write_references(table: pa.Table, column: str, path: Path) -> KeyFile:
+    """The keys of the values that a block's live rows refer to."""
+    at = table.column_names.index(column)
+    return write_keys(table.set_column(at, column, spelled(table[column])), [column], path, skip_null=True)
+
+
+def find_strangers(
+    files: Sequence[KeyFile], known: Sequence[KeyFile], bucket: int, buckets: int, path: Path
+) -> DuplicateFile:
+    """The rows of one bucket of `files` whose key is in none of `known`, written to `path`.
+
+    Parameters
+    ----------
+    files
+        What `write_references` answered, for all blocks in order.
+    known
+        What `write_known` answered.
+    bucket, buckets
+        Which share of the key space, of how many (a power of two).
+    path
+        Where to write.
+    """
+    table = KeyTable()
+    for file in known:
+        table.add(read_bucket(file.path, bucket, buckets, KNOWN_RECORD))
+    found = [without_survivor(np.empty(0, np.uint32), 0)]
+    for block, file in enumerate(files):
+        records = read_bucket(file.path, bucket, buckets)
+        found.append(without_survivor(records["row"][table.find(records) < 0], block))
+    strangers = np.concatenate(found)
+    write_duplicates(strangers, path)
+    return DuplicateFile(path=str(path), duplicates=len(strangers))
+
+
+def resolve_references(
+    tables: Sequence[Any], spec: ReferenceSpec, folder: Path, execute: Execute, memory_bytes: int
+) -> Found:
+    """All rows that refer to what is not there.
+
+    Parameters
+    ----------
+    tables
+        A `dask.delayed` a block, in row order, that gives its rows; those with a fate take no part.
+    spec
+        What refers to what.
+    folder
+        Scratch for files that all workers see.
+    execute
+        Runs the tasks.
+    memory_bytes
+        What one task may take.
+    """
+    stage = "references"
+    known = execute(
+        stage,
+        [dask.delayed(write_known)(f, spec.known_column, folder / f"known-{i}") for i, f in enumerate(spec.files)],
+    )
+    files = execute(
+        stage, [dask.delayed(write_references)(t, spec.column, folder / f"keys-{i}") for i, t in enumerate(tables)]
+    )
+    buckets = bucket_count(total_rows([*known, *files]), memory_bytes, _ROW_BYTES)
+    sides = dask.delayed(tuple(files), traverse=False), dask.delayed(tuple(known), traverse=False)
+    tasks = [dask.delayed(find_strangers)(*sides, b, buckets, folder / f"found-{b}") for b in range(buckets)]
+    return Found(kind="reference", buckets=tuple(execute(stage, tasks)), keys=())
