@@ -36,7 +36,8 @@ def text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.int6
         return np.zeros(1, np.int64), np.zeros(0, np.uint8)
     _, offsets, data = texts.buffers()
     bounds = np.frombuffer(offsets, np.int64, count=len(texts) + 1, offset=8 * texts.offset)
-    return bounds, np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    letters = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return bounds - bounds[0], letters[bounds[0] : bounds[-1]]
 
 
 def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sparse.csr_matrix:

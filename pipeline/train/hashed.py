@@ -27,6 +27,8 @@ from storage.versions import Snapshot
 
 #: Counts of this many blocks are added up by one task.
 _FAN_IN = 16
+#: Blocks that one task reads at most; small versions are spread over at least `_LEAST_BATCHES` tasks first.
+_BATCH_BLOCKS, _LEAST_BATCHES = 8, 16
 #: Changes when the same settings mean other bytes on disk.
 _FORMAT = 1
 
@@ -86,6 +88,18 @@ class HashedBlock:
         return [names[code] for code in open_array(Path(self.folder), "labels")[self.train_rows :].tolist()]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HashedBatch:
+    """Neighbouring blocks that one task hashed."""
+
+    blocks: tuple[HashedBlock, ...]
+
+    @property
+    def progress_rows(self) -> int:
+        """Rows done with it, for whoever shows progress."""
+        return sum(block.rows for block in self.blocks)
+
+
 def feature_key(snapshot: Snapshot, features: FeatureConfig, train: TrainConfig) -> str:
     """A name for the hashed blocks of these rows with these settings: equal names, equal bytes."""
     version = snapshot.version
@@ -109,27 +123,52 @@ def hash_blocks(
     Blocks are cut by row position, whatever files the rows lie in. Blocks that are in `folder` already are not made
     again.
     """
-    tasks = [
-        delayed(hash_block, pure=False)(spans, snapshot.schema, features, train, folder / f"{number:08d}")
-        for number, spans in enumerate(cut(snapshot, train.block_rows))
-    ]
-    if not tasks:
+    blocks = cut(snapshot, train.block_rows)
+    if not blocks:
         return [], np.zeros(features.width, np.int32)
+    size = max(1, min(_BATCH_BLOCKS, len(blocks) // _LEAST_BATCHES))
+    batches = [blocks[at : at + size] for at in range(0, len(blocks), size)]
+    tasks = [
+        delayed(hash_batch, pure=False)(batch, number * size, snapshot.schema, features, train, folder)
+        for number, batch in enumerate(batches)
+    ]
     sums = [delayed(_counted, pure=False)(tasks[at : at + _FAN_IN]) for at in range(0, len(tasks), _FAN_IN)]
     while len(sums) > 1:
         sums = [delayed(_added, pure=False)(sums[at : at + _FAN_IN]) for at in range(0, len(sums), _FAN_IN)]
-    sizes = [_span_bytes(spans) for spans in cut(snapshot, train.block_rows)]
-    *blocks, counts = execute("features", [*tasks, sums[0]], sizes=[*sizes, 0])
-    return blocks, counts
+    sizes = [sum(map(_span_bytes, batch)) for batch in batches]
+    *hashed, counts = execute("features", [*tasks, sums[0]], sizes=[*sizes, 0])
+    return [block for batch in hashed for block in batch.blocks], counts
 
 
-def hash_block(
-    spans: Sequence[Span], schema: pa.Schema, features: FeatureConfig, train: TrainConfig, folder: Path
-) -> HashedBlock:
-    """One block, hashed and written to `folder`, or found there."""
+def hash_batch(
+    blocks: Sequence[Sequence[Span]],
+    first: int,
+    schema: pa.Schema,
+    features: FeatureConfig,
+    train: TrainConfig,
+    folder: Path,
+) -> HashedBatch:
+    """Neighbouring blocks, each hashed and written to `folder` under its number, or found there.
+
+    They are read together, since they lie in the same row groups.
+    """
+    places = [folder / f"{number:08d}" for number in range(first, first + len(blocks))]
+    if all(map(is_written, places)):
+        return HashedBatch(blocks=tuple(_of_record(place, read_record(place)) for place in places))
+    table = read_spans(_joined(blocks), needed_columns(train), schema=schema)
+    hashed = []
+    start = 0
+    for spans, place in zip(blocks, places, strict=True):
+        rows = sum(span.rows for span in spans)
+        hashed.append(hash_block(table.slice(start, rows), features, train, place))
+        start += rows
+    return HashedBatch(blocks=tuple(hashed))
+
+
+def hash_block(table: pa.Table, features: FeatureConfig, train: TrainConfig, folder: Path) -> HashedBlock:
+    """One block's rows, hashed and written to `folder`, or found there."""
     if is_written(folder):
         return _of_record(folder, read_record(folder))
-    table = read_spans(spans, needed_columns(train), schema=schema)
     labels, text = as_text(table[train.label]), as_text(table[train.text])
     labelled = np.asarray(pc.is_valid(labels))
     tests = rows_that_test(table, text, train.split)
@@ -152,6 +191,18 @@ def hash_block(
     return _of_record(folder, record)
 
 
+def _joined(blocks: Sequence[Sequence[Span]]) -> list[Span]:
+    """The spans of all blocks, with neighbours in one file made one."""
+    joined: list[Span] = []
+    for span in (span for spans in blocks for span in spans):
+        last = joined[-1] if joined else None
+        if last is not None and last.file == span.file and last.stop == span.start:
+            joined[-1] = Span(file=span.file, start=last.start, stop=span.stop)
+        else:
+            joined.append(span)
+    return joined
+
+
 def _of_record(folder: Path, record: dict[str, Any]) -> HashedBlock:
     facts = {name: value for name, value in record.items() if name not in ("labels", "columns")}
     return HashedBlock(folder=str(folder), **facts)
@@ -162,8 +213,8 @@ def _label_counts(labels: pa.Array, which: npt.NDArray[np.bool_]) -> dict[str, i
     return {pair["values"]: pair["counts"] for pair in counts.to_pylist()}
 
 
-def _counted(blocks: Sequence[HashedBlock]) -> npt.NDArray[np.int32]:
-    return _added([document_frequencies(block.train_matrix()) for block in blocks])
+def _counted(batches: Sequence[HashedBatch]) -> npt.NDArray[np.int32]:
+    return _added([document_frequencies(block.train_matrix()) for batch in batches for block in batch.blocks])
 
 
 def _added(counts: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:

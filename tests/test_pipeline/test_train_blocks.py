@@ -2,6 +2,7 @@
 
 import pickle
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from pipeline.text.config import FeatureConfig
 from pipeline.train.block_files import StoredCsr, is_written, open_rows, write_block
 from pipeline.train.columns import needed_columns, require_columns, rows_that_test
 from pipeline.train.config import SplitConfig, TrainConfig
-from pipeline.train.hashed import feature_key, hash_blocks
+from pipeline.train.hashed import feature_key, hash_block, hash_blocks
 from pipeline.train.incremental import epoch_order
 from pipeline.train.order import shuffled
 from pipeline.train.shards import Shard, plan_shards
@@ -164,6 +165,19 @@ def test_counts_of_a_hashed_version(tmp_path):
     found, again = hash_blocks(snapshot, FeatureConfig(), train, tmp_path / "cache", run_here)
     assert found == blocks
     np.testing.assert_array_equal(again, frequencies)
+
+
+def test_blocks_read_together_are_as_those_read_alone(tmp_path):
+    table = pa.table({"text": [f"text number {n} of {n % 7}" for n in range(400)], "label": ["a", "b"] * 200})
+    train, snapshot = TrainConfig(block_rows=9), snapshot_of(table, tmp_path / "store", files=3, row_group_rows=50)
+    blocks, _ = hash_blocks(snapshot, FeatureConfig(), train, tmp_path / "together", run_here)
+    assert len(blocks) == 45
+    for number, block in enumerate(blocks):
+        alone = hash_block(table.slice(9 * number, 9), FeatureConfig(), train, tmp_path / "alone" / str(number))
+        assert replace(alone, folder=block.folder) == block
+        for ours, theirs in ((block.train_matrix(), alone.train_matrix()), (block.test_matrix(), alone.test_matrix())):
+            assert (ours != theirs).nnz == 0
+        np.testing.assert_array_equal(block.targets(["a", "b"]), alone.targets(["a", "b"]))
 
 
 def test_other_settings_have_another_place(tmp_path):
