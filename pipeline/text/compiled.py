@@ -1,22 +1,34 @@
-"""The one way this project compiles a function to machine code."""
+"""The one way features and training are compiled to machine code."""
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
-_Function = TypeVar("_Function", bound=Callable[..., object])
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-#: Compiles on first call, remembers the result beside the source, lets go of the interpreter's lock while it runs, and
-#: keeps strict IEEE arithmetic, so that every machine computes the same bits.
-compiled = cast(
-    "Callable[[_Function], _Function]",
-    njit(cache=True, nogil=True, fastmath=False, error_model="numpy"),
-)
 
-#: As `compiled`, and copied into its callers: for the few small functions that run for every n-gram, where a call would
-#: cost more than the work.
-inlined = cast(
-    "Callable[[_Function], _Function]",
-    njit(cache=True, nogil=True, fastmath=False, error_model="numpy", inline="always"),
-)
+def compiled(function: _Function) -> _Function:
+    """The function compiled on its first call, without the interpreter's lock and with strict IEEE arithmetic.
+
+    The machine code is kept beside the source or in the user's cache; where neither can be written, each process
+    compiles for itself.
+    """
+    return _compiled(function, inline="never")
+
+
+def inlined(function: _Function) -> _Function:
+    """As `compiled`, and copied into its callers.
+
+    For the few small functions that run for every n-gram, where a call would cost more than the work.
+    """
+    return _compiled(function, inline="always")
+
+
+def _compiled(function: _Function, inline: str) -> _Function:
+    options = {"nogil": True, "fastmath": False, "error_model": "numpy", "inline": inline}
+    try:
+        return cast("_Function", njit(cache=True, **options)(function))
+    except RuntimeError:
+        # numba looks for a place to write when a function is decorated, and raises where there is none.
+        return cast("_Function", njit(**options)(function))
