@@ -12,6 +12,8 @@ import pytest
 import textmill
 
 TEXTMILL = [sys.executable, "-m", "textmill.cli.main"]
+# One worker runs them all: they share the demo, and each takes the machine for itself.
+pytestmark = pytest.mark.xdist_group("end_to_end")
 ENVIRONMENT = {**os.environ, "PYTHONWARNINGS": "error::DeprecationWarning:textmill"}
 
 
