@@ -13,6 +13,7 @@ from pipeline.errors import JobFileError
 from pipeline.ingest.activity_config import ActivityConfig
 from pipeline.ingest.checks import CheckRule
 from pipeline.ingest.dedupe_config import DedupeConfig
+from pipeline.ingest.drift_config import DriftConfig
 from pipeline.ingest.operations import CleanOperation
 from pipeline.ingest.source_config import SourceConfig
 from pipeline.problems import explain
@@ -71,6 +72,8 @@ class JobConfig(Settings):
     """Limits on the events of users and items, for logs of behaviour."""
     dataset: DatasetConfig
     """The dataset to write."""
+    drift: DriftConfig | None = None
+    """How far its rows may move from those of an earlier version."""
     features: FeatureConfig | None = None
     """From text to numbers; the defaults where not given."""
     train: TrainConfig | None = None

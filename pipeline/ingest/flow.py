@@ -10,6 +10,7 @@ import pyarrow as pa
 from pipeline.config import JobConfig
 from pipeline.execute import Execute
 from pipeline.ingest.checks import CheckCount, merged_counts, require_shares
+from pipeline.ingest.comparison import Comparison
 from pipeline.ingest.dedupe.strangers import ReferenceSpec
 from pipeline.ingest.label_leaks import read_samples
 from pipeline.ingest.label_warnings import label_warnings
@@ -18,7 +19,7 @@ from pipeline.ingest.partitions import clean_blocks
 from pipeline.ingest.plan import SourcePlan, plan_source
 from pipeline.ingest.settle import Settling
 from pipeline.ingest.stage_block import BlockSummary, added_counts
-from pipeline.ingest.steps import Steps, label_of, prepare_steps
+from pipeline.ingest.steps import Steps, label_of, prepare_steps, text_of
 from pipeline.ledger import Ledger, merged
 from storage.commit import Version
 from storage.errors import DatasetNotFoundError
@@ -98,6 +99,8 @@ def ingest(
     for text in plan.notes:
         note(text)
     steps = prepare_steps(job, plan.schema, store, allow_code=allow_code)
+    roles = (text_of(job), label_of(job))
+    comparison = Comparison(job.drift, store, job.dataset.name, roles, run, execute) if job.drift else None
     for spec in steps.passes:
         if isinstance(spec, ReferenceSpec):
             note(f'check "{spec.reason}" looks into {spec.told}')
@@ -112,10 +115,18 @@ def ingest(
     require_shares(job.check, counts)
     require_usable(job, ledger, labels, steps.schema)
     sample = read_samples([summary.sample for summary in staged if summary.sample is not None])
+    request = commit_request(job, run, steps, summaries, ledger)
     warnings = label_warnings(sample, settling.disagreements)
     for text in warnings:
         note(text)
-    version = store.commit(commit_request(job, run, steps, summaries, ledger))
+    if comparison is not None:
+        moved = comparison.warnings(request.parts, steps.schema, ledger.kept + sum(file.rows for file in stored))
+        for text in moved:
+            note(text)
+        warnings += moved
+    version = store.commit(request)
+    if comparison is not None:
+        comparison.keep(version.number, appended=bool(stored))
     return Ingested(
         version=version,
         plan=plan,
