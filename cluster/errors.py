@@ -9,7 +9,7 @@ class ClusterError(Exception):
 
 
 class WorkerLostError(ClusterError, RuntimeError):
-    """Workers died under the same task again and again, most often for want of memory.
+    """Workers died under the same task again and again, or all of them; most often for want of memory.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class WorkerLostError(ClusterError, RuntimeError):
     def __str__(self) -> str:
         limit = f"{self.memory_bytes / 1e9:.1f} GB of memory each" if self.memory_bytes else "no memory limit"
         return (
-            f"stage {self.stage}: workers ({limit}) died repeatedly under one task, most likely out of memory. "
+            f"stage {self.stage}: workers ({limit}) died and took the work with them, most likely out of memory. "
             f"Give them more with [cluster] memory, use fewer workers, or make [source] block smaller. ({self.detail})"
         )
 

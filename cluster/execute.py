@@ -11,6 +11,10 @@ from distributed.scheduler import KilledWorker
 from cluster.errors import StalledError, WorkerLostError
 from cluster.progress import ProgressListener
 
+#: How often the workers are counted while nothing finishes, and how long a run goes on without any.
+_LOOK_EVERY_S = 2.0
+_WITHOUT_WORKERS_S = 20.0
+
 
 class ClientExecute:
     """An `Execute` over a `distributed.Client`.
@@ -62,12 +66,23 @@ class ClientExecute:
         results: list[Any] = [None] * len(futures)
         done_bytes = done_rows = 0
         for done in range(1, len(futures) + 1):
-            try:
-                number = arrived.get(timeout=self._timeout_s)
-            except Empty as error:
-                raise StalledError(stage, self._timeout_s, len(futures) - done + 1) from error
+            number = self._next(arrived, stage, len(futures) - done + 1)
             results[number] = futures[number].result(timeout=self._timeout_s)
             done_bytes += sizes[number] if sizes is not None else 0
             done_rows += getattr(results[number], "progress_rows", 0)
             self._listener.task_done(stage, done, len(futures), done_bytes, done_rows)
         return results
+
+    def _next(self, arrived: "Queue[int]", stage: str, pending: int) -> int:
+        """The number of the next task that is through; the workers are counted while waiting."""
+        deadline = time.monotonic() + self._timeout_s
+        workers_seen = time.monotonic()
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                return arrived.get(timeout=min(left, _LOOK_EVERY_S))
+            except Empty:
+                if self._client.nthreads():
+                    workers_seen = time.monotonic()
+                elif time.monotonic() - workers_seen > _WITHOUT_WORKERS_S:
+                    raise WorkerLostError(stage, self._memory_bytes, "no worker is left") from None
+        raise StalledError(stage, self._timeout_s, pending)

@@ -12,6 +12,8 @@ from distributed.deploy.subprocess import SubprocessCluster
 from pipeline.config import ClusterConfig
 
 _LOOPBACK = "127.0.0.1"
+#: Seconds that all workers may take to come up.
+_START_S = 120
 _WATCH = ["cluster.providers.parent_watch"]
 
 
@@ -55,4 +57,5 @@ def open_local(config: ClusterConfig, scratch: Path) -> Iterator[Client]:
             **size, **limits, processes=False, scheduler_kwargs=quiet, worker_dashboard_address=f"{_LOOPBACK}:0"
         )
     with cluster, Client(cluster, set_as_default=True) as client:
+        client.wait_for_workers(worker_count(config), timeout=_START_S)
         yield client

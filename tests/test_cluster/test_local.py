@@ -104,6 +104,15 @@ def test_nothing_listens_beyond_loopback_and_nothing_is_left_behind(tmp_path, pr
     assert not alive
 
 
+def test_no_worker_left_is_an_error_not_a_wait_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr("cluster.execute._WITHOUT_WORKERS_S", 1.0)
+    with open_cluster(ClusterConfig(workers=1), tmp_path) as client:
+        [nanny] = [p for p in psutil.Process().children() if "Nanny" in " ".join(p.cmdline())]
+        nanny.kill()
+        with pytest.raises(WorkerLostError, match="no worker is left"):
+            ClientExecute(client, Silence(), 120, 0)("double", [delayed(double)(1)])
+
+
 def test_an_unknown_profile_is_refused(tmp_path):
     with pytest.raises(ProfileError, match="known: local"):
         open_cluster(ClusterConfig(profile="moon"), tmp_path)
