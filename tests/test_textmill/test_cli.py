@@ -135,7 +135,7 @@ def test_vacuum_and_verify(tmp_path):
     planned = json.loads(go("vacuum", "tickets", "--older-than", "0", "--dry-run", "--json").stdout)
     assert (planned["versions"], planned["dry_run"]) == ([0], True)
     text = go("vacuum", "tickets", "--older-than", "0").stdout
-    assert "of 1 versions removed" in text
+    assert "of 1 version removed" in text
     assert "model model-1" in text
     assert go("show", "tickets", "--at", "0").exit_code == 2
     part = store.snapshot("tickets").files[0].path

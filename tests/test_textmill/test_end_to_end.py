@@ -34,6 +34,7 @@ def place(tmp_path_factory):
 def demo(place):
     """A demo that was run: its folder and what it printed as JSON."""
     ended = run("demo", "--rows", 6000, "--workers", 1, "--json", cwd=place)
+    assert ended.stderr == ""
     return json.loads(ended.stdout)
 
 

@@ -130,7 +130,7 @@ def test_predict_accounts_for_records_that_cannot_be_read(go, tmp_path):
     assert rows[1]["predicted"] is None
     assert sum(told["labels"].values()) == 2
     plain = go("predict", "m1", tmp_path / "bad.csv", "-o", output)
-    assert "1 records could not be read and are not in it: short_row" in plain.stderr
+    assert "1 record could not be read, not in the output: short_row" in plain.stderr
 
 
 def test_predict_finds_the_text_column(go, tmp_path):

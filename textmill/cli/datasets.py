@@ -15,7 +15,7 @@ from textmill.cli.names import DATASET, VERSION
 from textmill.cli.output import cell, print_batches, print_json, print_pairs, print_table, results
 from textmill.cli.verb import verb
 from textmill.report.facts import portions
-from textmill.report.units import count, share, size
+from textmill.report.units import count, counted, share, size
 
 _FIRST_ROWS = 5
 
@@ -113,7 +113,7 @@ def diff(
     if facts["same_content"]:
         click.echo(f"Versions {before} and {after} have the same content.")
     else:
-        click.echo(f"{count(facts['added_rows'])} rows added, {count(facts['removed_rows'])} removed.")
+        click.echo(f"{counted(facts['added_rows'], 'row')} added, {count(facts['removed_rows'])} removed.")
     for change, columns in facts["columns"].items():
         click.echo(f"Columns {change}: {', '.join(columns)}.")
     click.echo()
@@ -153,7 +153,7 @@ def rollback(name: str, version: int | str, message: str, store: str, as_json: b
     made = Store.open(store).rollback(name, version, message=message)
     if as_json:
         return print_json(version_facts(made))
-    return click.echo(f"{name} version {made.number} has the rows of version {version}: {count(made.rows)} rows")
+    return click.echo(f"{name} version {made.number} has the rows of version {version}: {counted(made.rows, 'row')}")
 
 
 def when(iso: str) -> str:
@@ -203,7 +203,7 @@ def _print_version(version: Version) -> None:
             ("dataset", version.dataset),
             ("version", f"{version.number}{' (' + ', '.join(version.tags) + ')' if version.tags else ''}"),
             ("rows", count(version.rows)),
-            ("size", f"{size(version.bytes)} in {count(version.files)} files"),
+            ("size", f"{size(version.bytes)} in {counted(version.files, 'file')}"),
             ("made", f"{when(version.created_at)} UTC by {version.mode}"),
             ("run", version.run),
             ("message", version.message),

@@ -12,7 +12,7 @@ from textmill.cli.verb import AtLeast, verb
 from textmill.demo.corpus import Corpus, write_corpus
 from textmill.demo.unlabelled import write_unlabelled
 from textmill.report.terminal import print_report
-from textmill.report.units import count, size
+from textmill.report.units import count, counted, size
 
 
 @verb(
@@ -84,7 +84,7 @@ def _tell_data(corpus: Corpus, *, as_json: bool) -> None:
     if as_json:
         return print_json({"job": str(corpus.job), "files": list(map(str, corpus.files)), "bytes": corpus.bytes,
                            "planted": corpus.planted.to_dict()})  # fmt: skip
-    click.echo(f"{count(corpus.planted.records)} records, {size(corpus.bytes)} in {len(corpus.files)} files")
+    click.echo(f"{count(corpus.planted.records)} records, {size(corpus.bytes)} in {counted(len(corpus.files), 'file')}")
     click.echo(f"Run the job on them:  textmill run {corpus.job}")
     return None
 

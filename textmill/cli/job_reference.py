@@ -17,8 +17,6 @@ _NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", t
 _CODE_LINE = re.compile(r"\s*(\[+[\w.]+\]+|[\w.]+ = .*)")
 #: Bounds from here on say no more than that a number is a number.
 _ANY_NUMBER = 2**53
-#: Key of the job file -> how its table is written.
-_LISTS = {"clean": "[[clean]]", "check": "[[check]]"}
 
 
 def job_reference() -> str:
@@ -35,13 +33,13 @@ def job_reference() -> str:
     for name, field in JobConfig.model_fields.items():
         models = list(_models(field.annotation))
         if models:
-            parts.append(_section(name, models, level=2))
+            title = f"[[{name}]]" if get_origin(field.annotation) is tuple else f"[{name}]"
+            parts.append(_section(name, title, models, level=2))
     return "\n".join(parts)
 
 
-def _section(name: str, models: list[type[BaseModel]], level: int) -> str:
+def _section(name: str, title: str, models: list[type[BaseModel]], level: int) -> str:
     """A table of the job file; where it is one of several kinds, each kind in a section of its own."""
-    title = _LISTS.get(name, f"[{name}]")
     marks = "#" * level
     if len(models) == 1:
         return f"{marks} {title}\n\n{_kind(models[0], level, name)}"

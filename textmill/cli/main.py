@@ -1,5 +1,6 @@
 """The command `textmill`: one verb a thing to do, each loaded only when it is called."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -124,6 +125,8 @@ def cli(session: Session, debug: bool) -> None:
 def main() -> None:
     """Nothing; the entry point of the installed command. Exits the process."""
     signal.signal(signal.SIGTERM, _cancel)
+    # The progress shown here says all; Dask and its workers shall speak up only when something is wrong.
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets an escape, not a failure.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -10,7 +10,7 @@ from rich.progress import ProgressColumn as RichColumn
 from rich.text import Text
 
 from cluster.progress import ProgressListener, Silence
-from textmill.report.units import count, duration, size
+from textmill.report.units import count, counted, duration, size
 
 #: A plain log tells of a running stage at most this often.
 PLAIN_INTERVAL_S = 5.0
@@ -49,8 +49,7 @@ class PlainProgress:
         """A line with what lies ahead."""
         self._began = self._told = self._clock()
         self._last = ""
-        blocks = f"{count(tasks)} {'block' if tasks == 1 else 'blocks'}"
-        self._say(f"{stage}: {blocks}" + (f", {size(total_bytes)}" if total_bytes else ""))
+        self._say(f"{stage}: {counted(tasks, 'block')}" + (f", {size(total_bytes)}" if total_bytes else ""))
 
     def task_done(self, stage: str, done: int, tasks: int, done_bytes: int, done_rows: int) -> None:
         """A line, where the last one is long enough ago."""

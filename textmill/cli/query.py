@@ -10,7 +10,7 @@ from textmill.cli.names import PIN
 from textmill.cli.output import print_batches
 from textmill.cli.table_files import SUFFIXES, require_suffix, write_table_file
 from textmill.cli.verb import AtLeast, verb
-from textmill.report.units import count
+from textmill.report.units import counted
 
 #: Rows that are printed where nothing else is said.
 PRINTED_ROWS = 100
@@ -57,7 +57,7 @@ def query(
     with opened.sql(text, at=dict(pins), limit=limit, cursor=cursor) as found:
         if output is not None:
             rows = write_table_file(output, found.schema, found.batches())
-            click.echo(f"{count(rows)} rows in {output}", err=True)
+            click.echo(f"{counted(rows, 'row')} in {output}", err=True)
         else:
             print_batches(found.schema, found.batches(), as_json=as_json)
         if found.cursor is not None:

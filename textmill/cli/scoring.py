@@ -21,7 +21,7 @@ from textmill.cli.progress import listening
 from textmill.cli.table_files import SUFFIXES, require_suffix, write_table_file
 from textmill.cli.verb import AtLeast, verb
 from textmill.executing import executing
-from textmill.report.units import count, score, share
+from textmill.report.units import count, counted, score, share
 
 _WORKERS = click.option("--workers", type=AtLeast(1), help="How many workers; one a core if not given.")
 
@@ -101,7 +101,7 @@ def _tell_scored(scored: Scored, output: Path) -> None:
     )
     click.echo(f"\n{count(ledger.kept)} of {count(ledger.read)} records scored, in {output}")
     for reason, rows in ledger.rejected.items():
-        click.echo(f"{count(rows)} records could not be read and are not in it: {reason}", err=True)
+        click.echo(f"{counted(rows, 'record')} could not be read, not in the output: {reason}", err=True)
 
 
 @verb(

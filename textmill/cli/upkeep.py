@@ -11,7 +11,7 @@ from textmill.cli.failures import FAILED
 from textmill.cli.names import DATASET
 from textmill.cli.output import print_json, print_table
 from textmill.cli.verb import verb
-from textmill.report.units import count, size
+from textmill.report.units import counted, size
 
 
 @verb(
@@ -36,7 +36,7 @@ def vacuum(name: str, older_than: float, dry_run: bool, store: str, as_json: boo
     if as_json:
         return print_json(asdict(done))
     word = "would be removed" if dry_run else "removed"
-    click.echo(f"{count(done.files)} files ({size(done.bytes)}) of {count(len(done.versions))} versions {word}")
+    click.echo(f"{counted(done.files, 'file')} ({size(done.bytes)}) of {counted(len(done.versions), 'version')} {word}")
     if done.pins:
         click.echo("\nVersions kept for what names them:")
         print_table(

@@ -28,6 +28,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "count": units.count,
+        "counted": units.counted,
         "size": units.size,
         "duration": units.duration,
         "score": units.score,

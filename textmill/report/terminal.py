@@ -10,7 +10,7 @@ from rich.text import Text
 
 from textmill.report import facts
 from textmill.report.facts import Confusion, Result
-from textmill.report.units import count, duration, score, share, size, visible, visible_lines
+from textmill.report.units import count, counted, duration, score, share, size, visible, visible_lines
 
 FATE_STYLES = {"kept": "green", "duplicates": "blue", "filtered": "yellow", "rejected": "red"}
 STATE_STYLES = {"succeeded": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
@@ -156,7 +156,7 @@ def _version(result: Result) -> RenderableType | None:
     pairs = [
         ("dataset", f"{dataset['name']}, version {dataset['version']}"),
         ("fingerprint", str(dataset.get("fingerprint", ""))),
-        ("rows", f"{count(dataset.get('rows') or 0)} in {count(dataset.get('files') or 0)} files, "
+        ("rows", f"{count(dataset.get('rows') or 0)} in {counted(dataset.get('files') or 0, 'file')}, "
                  f"{size(dataset.get('bytes') or 0)}"),
         ("columns", columns),
     ]  # fmt: skip
@@ -180,7 +180,7 @@ def _model(result: Result, matrix: Confusion | None) -> RenderableType | None:
     pairs += [(name.replace("_", " "), score(metrics.get(name))) for name in ("macro_f1", "log_loss")]
     if metrics.get("test_rows"):
         trained = f", trained on {count(metrics['train_rows'])}" if metrics.get("train_rows") else ""
-        pairs.append(("tested on", f"{count(metrics['test_rows'])} rows{trained}"))
+        pairs.append(("tested on", f"{counted(metrics['test_rows'], 'row')}{trained}"))
     parts: list[RenderableType] = [_pairs(pairs)]
     if matrix is not None:
         parts += [Text(), _classes(matrix)]

@@ -16,6 +16,17 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def counted(number: float, noun: str) -> str:
+    """A number of things, the noun in its right form.
+
+    Examples
+    --------
+    >>> counted(1, "file"), counted(2000, "file")
+    ('1 file', '2,000 files')
+    """
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def size(number_bytes: float) -> str:
     """Bytes in the largest decimal unit that leaves at least one.
 
