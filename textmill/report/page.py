@@ -20,7 +20,7 @@ _MOST_MISTAKES = 12
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("textmill.report"),
+        loader=PackageLoader("textmill.report", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
