@@ -207,6 +207,10 @@ def _anchor_paths(tables: dict[str, Any], folder: Path) -> None:
     if isinstance(source, dict) and "files" in source:
         files = source["files"]
         source["files"] = [anchor(file, folder) for file in files] if isinstance(files, list) else anchor(files, folder)
+    operations = tables.get("clean")
+    for operation in operations if isinstance(operations, list) else ():
+        if isinstance(operation, dict) and "file" in operation:
+            operation["file"] = anchor(operation["file"], folder)
 
 
 def anchor(path: Any, folder: Path) -> Any:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +17,7 @@ from pipeline.ingest.dedupe.key_files import KeyFile, write_keys
 from pipeline.ingest.label_leaks import sample_labels, write_sample
 from pipeline.ingest.operations import Operation, clean
 from pipeline.ingest.operations.operation import TEXT_COLUMN
+from pipeline.ingest.row_records import records_of
 from pipeline.ledger import Ledger
 from storage.fates import FATE_SCHEMA
 from storage.fingerprint import Fingerprint, fingerprint_of
@@ -242,17 +242,6 @@ def repeats_of(rows: pa.Table, fate: str, reason: str, sources: pa.Array, positi
         records_of(rows),
     ]
     return pa.table([column.cast(field.type) for column, field in zip(columns, FATE_SCHEMA, strict=True)], FATE_SCHEMA)
-
-
-def records_of(rows: pa.Table) -> pa.Array:
-    """Each row's record as it stood in the source where that was kept, else its columns as JSON."""
-    content = rows.select(frame.content_names(rows)).to_pylist()
-    kept = frame.column_or_null(rows, frame.RECORD)
-    texts = [
-        raw if raw is not None else orjson.dumps(columns, default=str).decode()
-        for raw, columns in zip(kept.to_pylist(), content, strict=True)
-    ]
-    return pa.array(texts, pa.string())
 
 
 def write_fates(fates: pa.Table, path: Path) -> StagedPart | None:

@@ -138,7 +138,7 @@ def test_limits_that_make_no_sense(tables, message):
 
 def test_columns_must_be_there():
     config = ActivityConfig(user="user", item="itm", k_core=2)
-    with pytest.raises(JobFileError, match=r'\[activity\]: column "itm" does not exist.*"item"'):
+    with pytest.raises(JobFileError, match=r'\[activity\]: "itm" is not a column.*"item"'):
         config.require_fit(pa.schema([("user", pa.string()), ("item", pa.string())]))
 
 

@@ -126,7 +126,7 @@ def test_counts_merge_and_shares_are_limits():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"column": "txt", "not_null": True}, 'column "txt" does not exist; did you mean "text"? Known: text, n, d'),
+        ({"column": "txt", "not_null": True}, '"txt" is not a column. Did you mean "text"? Known: d, n, text'),
         ({"column": "n", "regex": "a"}, "`regex` needs text"),
         ({"column": "n", "max_length": 3}, "`length` needs text"),
         ({"column": "text", "min": 3}, "`min`/`max` need numbers"),

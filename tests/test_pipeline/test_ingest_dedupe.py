@@ -207,7 +207,7 @@ def test_buckets_are_enough_for_the_memory_and_no_more_than_there_can_be():
 def test_settings_are_checked_against_the_schema():
     schema = pa.schema([("text", pa.string()), ("n", pa.int64())])
     DedupeConfig(exact=("text", "n"), near=NearConfig()).require_fit(schema)
-    with pytest.raises(JobFileError, match='column "txt" does not exist; did you mean "text"'):
+    with pytest.raises(JobFileError, match=r'"txt" is not a column\. Did you mean "text"'):
         DedupeConfig(exact=("txt",)).require_fit(schema)
     with pytest.raises(JobFileError, match='column "n" is int64, not text'):
         DedupeConfig(near=NearConfig(column="n")).require_fit(schema)

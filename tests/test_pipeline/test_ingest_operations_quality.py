@@ -16,7 +16,8 @@ from pipeline.frame import REASON
 from pipeline.ingest.operations.language import DetectLanguage, FilterLanguage, identify
 from pipeline.ingest.operations.quality import FilterC4, FilterGopher, FilterSymbols, KeepSentences
 from pipeline.ingest.operations.repetition import LONG, TOP, FilterRepetition, repetition, token_counts
-from pipeline.ingest.operations.sampling import FilterTerms, Sample
+from pipeline.ingest.operations.sampling import Sample
+from pipeline.ingest.operations.terms import FilterTerms
 
 ENGLISH = (
     "The driver was late and the food was cold, but they offered to send a new order with a small discount. "
@@ -141,7 +142,7 @@ def test_language_filter_and_column():
     assert outcome.table.schema == op.output_schema(table.schema)
     assert outcome.table["language"].to_pylist() == ["en", None, "de", None, None]
     assert outcome.changed == 4
-    with pytest.raises(JobFileError, match='"eng" is not a language that can be told; did you mean "en"'):
+    with pytest.raises(JobFileError, match=r'"eng" is not a language that can be told\. Did you mean "en"'):
         FilterLanguage(keep=("eng",)).output_schema(table.schema)
     with pytest.raises(JobFileError, match='a column "text" already'):
         DetectLanguage(into="text").output_schema(table.schema)

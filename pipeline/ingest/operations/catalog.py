@@ -17,7 +17,7 @@ from pipeline.ingest.operations.operation import Operation, content_columns
 from pipeline.ingest.operations.quality import FilterC4, FilterGopher, FilterSymbols, KeepSentences
 from pipeline.ingest.operations.repair import FixText, StripHtml
 from pipeline.ingest.operations.repetition import FilterRepetition
-from pipeline.ingest.operations.sampling import FilterTerms, Sample
+from pipeline.ingest.operations.sampling import Sample
 from pipeline.ingest.operations.tables import (
     DropColumns,
     DropNull,
@@ -26,6 +26,7 @@ from pipeline.ingest.operations.tables import (
     MissingLabel,
     Rename,
 )
+from pipeline.ingest.operations.terms import FilterTerms
 from pipeline.ingest.operations.text import (
     CollapseWhitespace,
     Lowercase,
@@ -33,6 +34,7 @@ from pipeline.ingest.operations.text import (
     StripControl,
     Trim,
 )
+from pipeline.ingest.operations.types import Cast, FilterTime
 
 #: One table of ``[[clean]]``, told apart by its key ``op``.
 CleanOperation = Annotated[
@@ -53,6 +55,7 @@ CleanOperation = Annotated[
     | DropNull
     | DropColumns
     | Rename
+    | Cast
     | FilterLength
     | FilterSymbols
     | FilterRepetition
@@ -60,6 +63,7 @@ CleanOperation = Annotated[
     | FilterC4
     | FilterLanguage
     | FilterTerms
+    | FilterTime
     | Sample
     | EmptyText
     | MissingLabel

@@ -24,11 +24,11 @@ from pipeline.ingest.operations.operation import (
     ColumnOperation,
     Outcome,
     content_columns,
-    nearest,
     plain_texts,
     require_text,
 )
 from pipeline.ingest.operations.rows import on_rows
+from pipeline.problems import unknown
 
 #: Beyond so many times, a feature counts no more.
 _MOST = 1 << 16
@@ -179,7 +179,7 @@ class FilterLanguage(TextFilter):
         require_text(schema, self.targets, self.rule)
         known = sorted(set(model().languages))
         problems = tuple(
-            f'{self.rule}: "{language}" is not a language that can be told{nearest(language, known)}'
+            f"{self.rule}: {unknown('language that can be told', language, known)}"
             for language in self.keep
             if language not in known
         )

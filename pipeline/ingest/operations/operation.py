@@ -1,8 +1,7 @@
 """What every clean operation is: settings that turn one frame into the next and count the rows they changed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ from pydantic import Field, model_validator
 
 from pipeline import frame
 from pipeline.errors import JobFileError
+from pipeline.problems import unknown
 from pipeline.settings import Settings
 
 #: The column that operations on text work on where none is named.
@@ -139,14 +139,6 @@ def content_columns(schema: pa.Schema) -> list[str]:
     return [name for name in schema.names if name not in frame.SYSTEM_COLUMNS]
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A half sentence that names the nearest of `known`, and all of them."""
-    names = list(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f'; did you mean "{close[0]}"?' if close else "."
-    return f"{hint} Known: {', '.join(names) if names else 'none'}"
-
-
 def require_columns(schema: pa.Schema, names: Sequence[str], step: str) -> None:
     """Nothing where `schema` has all content columns `names`.
 
@@ -158,7 +150,7 @@ def require_columns(schema: pa.Schema, names: Sequence[str], step: str) -> None:
     known = content_columns(schema)
     missing = [name for name in names if name not in known]
     if missing:
-        raise JobFileError(tuple(f'{step}: column "{name}" does not exist{nearest(name, known)}' for name in missing))
+        raise JobFileError(tuple(f"{step}: {unknown('column', name, known)}" for name in missing))
 
 
 def require_text(schema: pa.Schema, names: Sequence[str], step: str) -> None:

@@ -1,6 +1,5 @@
-"""Filters by what rows are, not by what their text is like: samples, and lists of terms."""
+"""A filter by chance: a sample of the rows, the same in every run."""
 
-import re
 from typing import Literal
 
 import numpy as np
@@ -10,7 +9,6 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from pipeline.ingest.dedupe.murmur import SEED, extend_keys
-from pipeline.ingest.operations.filters import TextFilter
 from pipeline.ingest.operations.operation import FilterOperation, is_text, plain_texts
 
 _WIDE = 2.0**64
@@ -39,37 +37,3 @@ class Sample(FilterOperation):
             column = plain_texts(table[name])
             extend_keys(keys, column if is_text(column.type) else pc.cast(column, pa.string()))
         return np.asarray(keys[:, 0] >= self.share * _WIDE)
-
-
-class FilterTerms(TextFilter):
-    """Leave out texts that hold one of the terms of a list, or keep only those.
-
-    A term of Latin letters counts as a whole word, in any case; a term in a script without blanks counts anywhere.
-
-        op = "filter_terms"
-        terms = ["test ticket", "请忽略"]
-    """
-
-    op: Literal["filter_terms"] = "filter_terms"
-    terms: tuple[str, ...] = Field(min_length=1)
-    """The terms."""
-    keep: bool = False
-    """Keep the texts that hold a term, and leave out all others."""
-
-    @property
-    def default_rule(self) -> str:
-        """``terms``."""
-        return "terms"
-
-    def select_texts(self, texts: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-        """Texts with a term, or with `keep` those without; null holds none."""
-        pattern = "(?i)" + "|".join(_term(term) for term in self.terms)
-        held = np.asarray(pc.fill_null(pc.match_substring_regex(texts, pattern), False))
-        return ~held if self.keep else held
-
-
-def _term(term: str) -> str:
-    # RE2's word boundaries know ASCII letters alone, and so do terms that need them.
-    left = r"\b" if re.match("[A-Za-z0-9_]", term) else ""
-    right = r"\b" if re.search("[A-Za-z0-9_]$", term) else ""
-    return left + re.escape(term).replace(r"\ ", " ") + right

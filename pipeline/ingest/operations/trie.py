@@ -1,4 +1,4 @@
-"""A dictionary of texts as a trie in arrays, and the replacement of its longest entries, compiled."""
+"""A dictionary of texts as a trie in arrays: finding its entries, and replacing the longest ones, compiled."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -144,3 +144,49 @@ def replace_longest(
         out = np.empty(used + 4, np.uint8)
         _replace(data, offsets, *trie, places, out)
     return out[:used], places
+
+
+@kernel
+def _is_word(byte: Any) -> Any:
+    """Whether a byte is an ASCII letter, digit or underscore."""
+    return (
+        (byte >= 0x30 and byte <= 0x39)
+        or (byte >= 0x41 and byte <= 0x5A)
+        or byte == 0x5F
+        or (byte >= 0x61 and byte <= 0x7A)
+    )
+
+
+@kernel
+def _begins_here(data: Any, i: Any, stop: Any, edges: Any, targets: Any, starts: Any) -> Any:
+    """Whether an entry begins at `i` and does not end within a word."""
+    node = np.int64(0)
+    while i < stop:
+        width = _width(data[i])
+        edge = node * _POINTS + _point(data, i, width)
+        slot = _slot(edges, edge)
+        if edges[slot] < 0:
+            return False
+        node = targets[slot]
+        i += width
+        if starts[node] >= 0 and not (i < stop and _is_word(data[i - 1]) and _is_word(data[i])):
+            return True
+    return False
+
+
+@kernel
+def _hold_words(data: Any, offsets: Any, edges: Any, targets: Any, starts: Any, held: Any) -> None:
+    for row in range(len(held)):
+        i, start, stop = offsets[row], offsets[row], offsets[row + 1]
+        while i < stop and not held[row]:
+            within = i > start and _is_word(data[i - 1]) and _is_word(data[i])
+            if not within and _begins_here(data, i, stop, edges, targets, starts):
+                held[row] = True
+            i += _width(data[i])
+
+
+def holds_word(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], trie: Trie) -> npt.NDArray[np.bool_]:
+    """Which texts, given as bytes and offsets, hold an entry that neither begins nor ends within an ASCII word."""
+    held = np.zeros(len(offsets) - 1, np.bool_)
+    _hold_words(data, offsets, trie.edges, trie.targets, trie.starts, held)
+    return held

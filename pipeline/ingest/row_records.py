@@ -1,0 +1,29 @@
+"""What is remembered of a row that is not kept: its record."""
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import frame
+
+
+def records_of(rows: pa.Table) -> pa.Array:
+    """Each row's record as it stood in the source where that was kept, else its columns as JSON."""
+    content = rows.select(frame.content_names(rows)).to_pylist()
+    kept = frame.column_or_null(rows, frame.RECORD)
+    texts = [
+        raw if raw is not None else orjson.dumps(columns, default=str).decode()
+        for raw, columns in zip(kept.to_pylist(), content, strict=True)
+    ]
+    return pa.array(texts, pa.string())
+
+
+def remembered(table: pa.Table, rows: npt.NDArray[np.bool_]) -> pa.Table:
+    """The frame with the records of `rows` kept as they are now, before a step makes their columns unreadable."""
+    if not rows.any():
+        return table
+    mask = pa.array(rows)
+    records = pc.replace_with_mask(table[frame.RECORD].combine_chunks(), mask, records_of(table.filter(mask)))
+    return table.set_column(table.schema.get_field_index(frame.RECORD), frame.RECORD, records)
