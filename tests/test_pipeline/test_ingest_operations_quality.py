@@ -5,7 +5,7 @@ import collections
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracles_cleaning import make_frame
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
@@ -98,6 +98,7 @@ def repetition_of(text):
 
 @settings(deadline=None)
 @given(st.lists(st.text("aabc \n", max_size=60), min_size=1, max_size=4))
+@example(["a a a a a a"])
 def test_repetition_equals_plain_python(texts):
     column = pa.chunked_array([texts])
     assert np.allclose(repetition(column), [repetition_of(t) for t in texts], atol=1e-12)

@@ -67,7 +67,7 @@ def _top_share(tokens: Any, count: Any, size: Any, grams: Any) -> Any:
 @kernel
 def _repeated_share(tokens: Any, count: Any, size: Any, slots: Any) -> Any:
     """The share of tokens in runs of `size` tokens that came before, each token counted once."""
-    if count < 2 * size:
+    if count <= size:
         return 0.0
     room = uint64(16)
     while room < uint64(2 * count):
