@@ -15,7 +15,7 @@ from pipeline.ingest.checks import CheckRule
 from pipeline.ingest.dedupe_config import DedupeConfig
 from pipeline.ingest.drift_config import DriftConfig
 from pipeline.ingest.operations import CleanOperation
-from pipeline.ingest.source_config import SourceConfig
+from pipeline.ingest.reading.source_config import SourceConfig
 from pipeline.problems import explain
 from pipeline.settings import Settings, Size
 from pipeline.text.config import FeatureConfig

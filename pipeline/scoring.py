@@ -16,10 +16,10 @@ from pipeline.execute import Execute
 from pipeline.ingest.operations import CleanOperation, Operation, clean
 from pipeline.ingest.operations.custom import Python
 from pipeline.ingest.operations.operation import ColumnOperation, FilterOperation
-from pipeline.ingest.plan import plan_source
-from pipeline.ingest.read import read_block
-from pipeline.ingest.source_config import SourceConfig
-from pipeline.ingest.source_plan import Block, SourcePlan
+from pipeline.ingest.reading.plan import plan_source
+from pipeline.ingest.reading.read import read_block
+from pipeline.ingest.reading.source_config import SourceConfig
+from pipeline.ingest.reading.source_plan import Block, SourcePlan
 from pipeline.ledger import REJECTED, Ledger, merged
 from pipeline.predict import predict_table
 from pipeline.train.columns import as_text, needed_columns, require_columns, rows_that_test

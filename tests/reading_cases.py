@@ -12,9 +12,9 @@ import pytest
 
 from pipeline.execute import run_here
 from pipeline.frame import frame_schema
-from pipeline.ingest.plan import SourcePlan, plan_source
-from pipeline.ingest.read import read_block
-from pipeline.ingest.source_config import SourceConfig
+from pipeline.ingest.reading.plan import SourcePlan, plan_source
+from pipeline.ingest.reading.read import read_block
+from pipeline.ingest.reading.source_config import SourceConfig
 
 SHARED = Path(__file__).parents[2] / "shared"
 TROUBLE = SHARED / "trouble"

@@ -16,7 +16,7 @@ from pipeline.ingest.label_leaks import read_samples
 from pipeline.ingest.label_warnings import label_warnings
 from pipeline.ingest.outcome import commit_request, require_usable, told_operations
 from pipeline.ingest.partitions import clean_blocks
-from pipeline.ingest.plan import SourcePlan, plan_source
+from pipeline.ingest.reading.plan import SourcePlan, plan_source
 from pipeline.ingest.settle import Settling
 from pipeline.ingest.stage_block import BlockSummary, added_counts
 from pipeline.ingest.steps import Steps, label_of, prepare_steps, text_of

@@ -9,9 +9,9 @@ import pandas as pd
 from pipeline import frame
 from pipeline.config import JobConfig
 from pipeline.execute import Execute
-from pipeline.ingest.plan import SourcePlan
-from pipeline.ingest.read import read_block
-from pipeline.ingest.source_plan import Block
+from pipeline.ingest.reading.plan import SourcePlan
+from pipeline.ingest.reading.read import read_block
+from pipeline.ingest.reading.source_plan import Block
 from pipeline.ingest.stage_block import BlockSummary, BlockWork, KeySpec, stage_partition
 from pipeline.ingest.steps import Steps, label_of, text_of
 

@@ -20,11 +20,11 @@ from pydantic import ValidationError
 from reading_cases import read_all
 
 from pipeline.errors import JobFileError, SourceError, SourceNotFoundError
-from pipeline.ingest.blocks import FileTally, require_shape
-from pipeline.ingest.casting import cast_text
-from pipeline.ingest.column_types import parse_type
-from pipeline.ingest.listing import hive_values, list_files
-from pipeline.ingest.source_config import SourceConfig
+from pipeline.ingest.reading.blocks import FileTally, require_shape
+from pipeline.ingest.reading.columns.casting import cast_text
+from pipeline.ingest.reading.columns.column_types import parse_type
+from pipeline.ingest.reading.files.listing import hive_values, list_files
+from pipeline.ingest.reading.source_config import SourceConfig
 
 PACKERS = {
     "gzip": gzip.compress,
@@ -109,7 +109,7 @@ def test_permission_errors_say_so(tmp_path, monkeypatch):
     def refuse(path: str) -> int:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("pipeline.ingest.opening.size_in_bytes", refuse)
+    monkeypatch.setattr("pipeline.ingest.reading.files.opening.size_in_bytes", refuse)
     with pytest.raises(SourceError, match=r"a.csv: it may not be read \(permission denied\)"):
         read_all("a.csv", tmp_path, tmp_path)
 
@@ -314,7 +314,7 @@ def test_several_stray_quotes_cost_a_line_each(tmp_path):
 
 
 def test_a_runaway_quote_is_an_error_with_its_place(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.ingest.settled._RUNAWAY_BYTES", 1000)
+    monkeypatch.setattr("pipeline.ingest.reading.text.settled._RUNAWAY_BYTES", 1000)
     put(tmp_path, a_dot_csv='text,label\n"q","x"\n"never,x\n' + "row,x\n" * 400)
     with pytest.raises(SourceError, match=r"record at byte 19 is not closed within 1000 bytes: '\"never,x'"):
         read_all("a.csv", tmp_path, tmp_path, max_record=900, block=300, quote='"')

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numba.core.caching import CacheImpl
 from oracles_reading import csv_rows, plain_records
 
-from pipeline.ingest.dialect import (
+from pipeline.ingest.kernel import kernel
+from pipeline.ingest.reading.csv.dialect import (
     CLOSES_BADLY,
     CLOSES_WELL,
     LINES,
@@ -20,12 +21,10 @@ from pipeline.ingest.dialect import (
     Dialect,
     transition_table,
 )
-from pipeline.ingest.kernel import kernel
-from pipeline.ingest.scan import BlockScan, raw_blocks, resolve
-from pipeline.ingest.tokenizer import find_records, text_columns
-from pipeline.ingest.transitions import transitions
-from pipeline.ingest.utf8 import count_sequences, is_utf8
-from pipeline.ingest.verdicts import (
+from pipeline.ingest.reading.csv.scan import BlockScan, raw_blocks, resolve
+from pipeline.ingest.reading.csv.tokenizer import find_records, text_columns
+from pipeline.ingest.reading.csv.transitions import transitions
+from pipeline.ingest.reading.csv.verdicts import (
     BAD_ENCODING,
     BAD_QUOTING,
     LONG_ROW,
@@ -35,6 +34,7 @@ from pipeline.ingest.verdicts import (
     SOUND,
     UNTERMINATED_QUOTE,
 )
+from pipeline.ingest.reading.text.utf8 import count_sequences, is_utf8
 
 DIALECTS = [
     Dialect(),

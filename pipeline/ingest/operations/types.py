@@ -10,8 +10,6 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.errors import JobFileError
-from pipeline.ingest.casting import cast_text
-from pipeline.ingest.column_types import ColumnType, parse_type
 from pipeline.ingest.operations.operation import (
     FilterOperation,
     Operation,
@@ -21,6 +19,8 @@ from pipeline.ingest.operations.operation import (
     replace_column,
     require_columns,
 )
+from pipeline.ingest.reading.columns.casting import cast_text
+from pipeline.ingest.reading.columns.column_types import ColumnType, parse_type
 from pipeline.ingest.row_records import remembered
 
 _NO_CAST = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)

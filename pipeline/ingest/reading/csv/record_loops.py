@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from pipeline.ingest.dialect import CR, LF
 from pipeline.ingest.kernel import Buffer, kernel
-from pipeline.ingest.runs import copy_run, pattern, run_end
-from pipeline.ingest.utf8 import valid_utf8
-from pipeline.ingest.verdicts import (
+from pipeline.ingest.reading.csv.dialect import CR, LF
+from pipeline.ingest.reading.csv.runs import copy_run, pattern, run_end
+from pipeline.ingest.reading.csv.verdicts import (
     BAD_ENCODING,
     BAD_QUOTING,
     LONG_ROW,
@@ -15,6 +14,7 @@ from pipeline.ingest.verdicts import (
     SOUND,
     UNTERMINATED_QUOTE,
 )
+from pipeline.ingest.reading.text.utf8 import valid_utf8
 
 
 @kernel

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from pipeline.ingest.inspection import Inspected
-from pipeline.ingest.source_config import SourceConfig
+from pipeline.ingest.reading.source_config import SourceConfig
+from pipeline.ingest.reading.text.inspection import Inspected
 
 
 def agreed(seen: Sequence[Inspected], config: SourceConfig) -> list[SourceConfig | None]:

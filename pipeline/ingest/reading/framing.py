@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.frame import SOURCE_TYPE, frame_schema
-from pipeline.ingest.casting import cast_text
-from pipeline.ingest.column_types import parse_type
-from pipeline.ingest.source_plan import Block, OutputColumn
+from pipeline.ingest.reading.columns.casting import cast_text
+from pipeline.ingest.reading.columns.column_types import parse_type
+from pipeline.ingest.reading.source_plan import Block, OutputColumn
 from pipeline.ledger import REJECTED
 
 

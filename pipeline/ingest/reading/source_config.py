@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from pipeline.ingest.column_types import parse_type
+from pipeline.ingest.reading.columns.column_types import parse_type
 from pipeline.settings import Settings, Size
 
 #: Blocks beyond this would not fit the 32-bit offsets of one text column.

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import SourceError
-from pipeline.ingest.bytes_in import open_bytes
-from pipeline.ingest.encoding import unit_bytes
+from pipeline.ingest.reading.files.bytes_in import open_bytes
+from pipeline.ingest.reading.text.encoding import unit_bytes
 
 _CHUNK_BYTES = 1 << 20
 #: Characters that a codec gives for bytes which its encoding leaves undefined.

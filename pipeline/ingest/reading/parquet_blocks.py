@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError
-from pipeline.ingest.bytes_in import open_bytes
-from pipeline.ingest.framing import frame_of
-from pipeline.ingest.opening import OpenedFile
-from pipeline.ingest.source_plan import Block
-from pipeline.ingest.verdicts import BAD_ENCODING, REASONS
+from pipeline.ingest.reading.csv.verdicts import BAD_ENCODING, REASONS
+from pipeline.ingest.reading.files.bytes_in import open_bytes
+from pipeline.ingest.reading.files.opening import OpenedFile
+from pipeline.ingest.reading.framing import frame_of
+from pipeline.ingest.reading.source_plan import Block
 
 _CURE = "Write it again, or take it out of [source] files; nothing was committed."
 _BATCH_ROWS = 1 << 16

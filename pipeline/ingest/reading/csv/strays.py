@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ingest.dialect import LF, Dialect
-from pipeline.ingest.tokenizer import Records, find_records
-from pipeline.ingest.verdicts import BAD_QUOTING, SOUND, UNTERMINATED_QUOTE
+from pipeline.ingest.reading.csv.dialect import LF, Dialect
+from pipeline.ingest.reading.csv.tokenizer import Records, find_records
+from pipeline.ingest.reading.csv.verdicts import BAD_QUOTING, SOUND, UNTERMINATED_QUOTE
 
 #: So many sound records behind a quote that never closes say that it was a stray one.
 _SOUND_BEHIND_OPEN_END = 3

@@ -7,18 +7,25 @@ from typing import Any
 from dask import delayed
 
 from pipeline.execute import Execute
-from pipeline.ingest.agreement import agreed
-from pipeline.ingest.blocks import cut_into_blocks
-from pipeline.ingest.columns import unite_columns
-from pipeline.ingest.inspection import Inspected, inspect
-from pipeline.ingest.json_lines import object_keys
-from pipeline.ingest.listing import FoundFile, list_files
-from pipeline.ingest.opening import OpenedFile, open_file, rewrite
-from pipeline.ingest.parquet_blocks import ParquetFacts, parquet_facts
-from pipeline.ingest.scan import BlockScan, raw_blocks, scan_block
-from pipeline.ingest.settled import SettledFile, broken_files, encoding_of, requoted, settled_parquet, settled_text
-from pipeline.ingest.source_config import SourceConfig
-from pipeline.ingest.source_plan import SourcePlan
+from pipeline.ingest.reading.blocks import cut_into_blocks
+from pipeline.ingest.reading.columns.unite import unite_columns
+from pipeline.ingest.reading.csv.scan import BlockScan, raw_blocks, scan_block
+from pipeline.ingest.reading.files.listing import FoundFile, list_files
+from pipeline.ingest.reading.files.opening import OpenedFile, open_file, rewrite
+from pipeline.ingest.reading.json_lines import object_keys
+from pipeline.ingest.reading.parquet_blocks import ParquetFacts, parquet_facts
+from pipeline.ingest.reading.source_config import SourceConfig
+from pipeline.ingest.reading.source_plan import SourcePlan
+from pipeline.ingest.reading.text.agreement import agreed
+from pipeline.ingest.reading.text.inspection import Inspected, inspect
+from pipeline.ingest.reading.text.settled import (
+    SettledFile,
+    broken_files,
+    encoding_of,
+    requoted,
+    settled_parquet,
+    settled_text,
+)
 
 __all__ = ["SourcePlan", "plan_source"]
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from pipeline.ingest.csv_blocks import read_csv
-from pipeline.ingest.json_lines import read_json_lines
-from pipeline.ingest.parquet_blocks import read_parquet
-from pipeline.ingest.source_plan import Block
+from pipeline.ingest.reading.csv.csv_blocks import read_csv
+from pipeline.ingest.reading.json_lines import read_json_lines
+from pipeline.ingest.reading.parquet_blocks import read_parquet
+from pipeline.ingest.reading.source_plan import Block
 
 _READERS: dict[str, Callable[[Block], pa.Table]] = {
     "csv": read_csv,

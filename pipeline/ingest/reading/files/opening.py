@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.ingest.bytes_in import read_range, size_in_bytes
-from pipeline.ingest.compression import compression_of, unpack
-from pipeline.ingest.encoding import declared_encoding, marked_encoding, unmarked_wide_encoding
-from pipeline.ingest.listing import FoundFile
-from pipeline.ingest.source_config import SourceConfig
-from pipeline.ingest.transcoding import LineMap, transcode
+from pipeline.ingest.reading.files.bytes_in import read_range, size_in_bytes
+from pipeline.ingest.reading.files.compression import compression_of, unpack
+from pipeline.ingest.reading.files.listing import FoundFile
+from pipeline.ingest.reading.source_config import SourceConfig
+from pipeline.ingest.reading.text.encoding import declared_encoding, marked_encoding, unmarked_wide_encoding
+from pipeline.ingest.reading.text.transcoding import LineMap, transcode
 
 _HEAD_BYTES = 1 << 16
 _PACKED_SUFFIXES = {".gz", ".zst", ".zstd", ".bz2", ".xz"}

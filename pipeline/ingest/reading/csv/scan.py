@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.ingest.bytes_in import read_range
-from pipeline.ingest.dialect import START, Dialect
-from pipeline.ingest.encoding import lines_beyond_ascii
-from pipeline.ingest.transitions import Transitions, transitions
-from pipeline.ingest.utf8 import count_leads, count_sequences, is_utf8
+from pipeline.ingest.reading.csv.dialect import START, Dialect
+from pipeline.ingest.reading.csv.transitions import Transitions, transitions
+from pipeline.ingest.reading.files.bytes_in import read_range
+from pipeline.ingest.reading.text.encoding import lines_beyond_ascii
+from pipeline.ingest.reading.text.utf8 import count_leads, count_sequences, is_utf8
 
 #: A multi-byte sequence that crosses a block's edge is seen whole with this much of its neighbours.
 _MARGIN_BYTES = 3

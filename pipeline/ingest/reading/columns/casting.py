@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.ingest.column_types import ColumnType
+from pipeline.ingest.reading.columns.column_types import ColumnType
 
 _WORDS = {
     True: ("true", "t", "yes", "y", "1", "on", "是", "真"),

@@ -8,12 +8,12 @@ import numpy.typing as npt
 import orjson
 
 from pipeline.errors import SourceError
-from pipeline.ingest.bytes_in import read_range
-from pipeline.ingest.dialect import CR, LINES, START, Dialect
-from pipeline.ingest.guess import Guess, column_names, guess_dialect, header_verdict
-from pipeline.ingest.opening import OpenedFile
-from pipeline.ingest.source_config import SourceConfig
-from pipeline.ingest.transitions import transitions
+from pipeline.ingest.reading.csv.dialect import CR, LINES, START, Dialect
+from pipeline.ingest.reading.csv.guess import Guess, column_names, guess_dialect, header_verdict
+from pipeline.ingest.reading.csv.transitions import transitions
+from pipeline.ingest.reading.files.bytes_in import read_range
+from pipeline.ingest.reading.files.opening import OpenedFile
+from pipeline.ingest.reading.source_config import SourceConfig
 
 _LOOK_BYTES = 1 << 20
 _SHOWN_CHARACTERS = 300

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import SourceError
-from pipeline.ingest.columns import UnitedColumns
-from pipeline.ingest.settled import SettledFile
-from pipeline.ingest.source_config import SourceConfig
-from pipeline.ingest.source_plan import Block, SourcePlan
+from pipeline.ingest.reading.columns.unite import UnitedColumns
+from pipeline.ingest.reading.source_config import SourceConfig
+from pipeline.ingest.reading.source_plan import Block, SourcePlan
+from pipeline.ingest.reading.text.settled import SettledFile
 
 #: Reasons that say a record does not have the expected shape.
 STRUCTURAL_REASONS = frozenset({"short_row", "long_row", "bad_quoting", "unterminated_quote", "bad_json"})

@@ -10,13 +10,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.ingest.bytes_in import read_range
-from pipeline.ingest.csv_blocks import record_text, source_positions
-from pipeline.ingest.dialect import LINES, Dialect
-from pipeline.ingest.framing import frame_of
-from pipeline.ingest.source_plan import Block
-from pipeline.ingest.tokenizer import Records, find_records
-from pipeline.ingest.verdicts import REASONS, SOUND
+from pipeline.ingest.reading.csv.csv_blocks import record_text, source_positions
+from pipeline.ingest.reading.csv.dialect import LINES, Dialect
+from pipeline.ingest.reading.csv.tokenizer import Records, find_records
+from pipeline.ingest.reading.csv.verdicts import REASONS, SOUND
+from pipeline.ingest.reading.files.bytes_in import read_range
+from pipeline.ingest.reading.framing import frame_of
+from pipeline.ingest.reading.source_plan import Block
 
 BAD_JSON = "bad_json"
 _LINE_END_BYTES = 2

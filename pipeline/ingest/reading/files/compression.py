@@ -11,7 +11,7 @@ from typing import IO, BinaryIO, cast
 import zstandard
 
 from pipeline.errors import SourceError
-from pipeline.ingest.bytes_in import open_bytes
+from pipeline.ingest.reading.files.bytes_in import open_bytes
 
 MAGIC_BYTES = 8
 _MAGIC = {

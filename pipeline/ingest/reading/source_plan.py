@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipeline.ingest.dialect import Dialect
-from pipeline.ingest.transcoding import LineMap
+from pipeline.ingest.reading.csv.dialect import Dialect
+from pipeline.ingest.reading.text.transcoding import LineMap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ingest.dialect import (
+from pipeline.ingest.kernel import Buffer, kernel
+from pipeline.ingest.reading.csv.dialect import (
     CLOSES_BADLY,
     CLOSES_WELL,
     CLOSING,
@@ -34,7 +35,6 @@ from pipeline.ingest.dialect import (
     Dialect,
     transition_table,
 )
-from pipeline.ingest.kernel import Buffer, kernel
 
 #: Columns of a scan, one row for each entry state.
 EXIT, FIRST, LAST, WELL, BADLY = range(5)

@@ -8,16 +8,16 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 
 from pipeline.errors import SourceError
-from pipeline.ingest.bytes_in import read_range
-from pipeline.ingest.dialect import LF, QUOTED
-from pipeline.ingest.encoding import detected_encoding
-from pipeline.ingest.inspection import Inspected
-from pipeline.ingest.listing import hive_values
-from pipeline.ingest.opening import OpenedFile
-from pipeline.ingest.parquet_blocks import ParquetFacts, RowSpan
-from pipeline.ingest.scan import BlockScan, RecordRange, resolve
-from pipeline.ingest.source_config import SourceConfig
-from pipeline.ingest.source_plan import SourceFile
+from pipeline.ingest.reading.csv.dialect import LF, QUOTED
+from pipeline.ingest.reading.csv.scan import BlockScan, RecordRange, resolve
+from pipeline.ingest.reading.files.bytes_in import read_range
+from pipeline.ingest.reading.files.listing import hive_values
+from pipeline.ingest.reading.files.opening import OpenedFile
+from pipeline.ingest.reading.parquet_blocks import ParquetFacts, RowSpan
+from pipeline.ingest.reading.source_config import SourceConfig
+from pipeline.ingest.reading.source_plan import SourceFile
+from pipeline.ingest.reading.text.encoding import detected_encoding
+from pipeline.ingest.reading.text.inspection import Inspected
 
 _SAMPLE_LINES = 400
 #: A quote that takes more than this into its record is a mistake, not a long text.

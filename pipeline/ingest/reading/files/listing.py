@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import fsspec  # type: ignore[import-untyped]
 
 from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.ingest.bytes_in import is_uri
+from pipeline.ingest.reading.files.bytes_in import is_uri
 
 _MAGIC = re.compile(r"[*?\[]")
 #: A folder's files that are data by their names; licences and notes that lie beside them are not.

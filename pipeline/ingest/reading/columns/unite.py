@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from pipeline.errors import JobFileError
 from pipeline.frame import SYSTEM_COLUMNS
-from pipeline.ingest.column_types import parse_type
-from pipeline.ingest.source_config import SourceConfig
-from pipeline.ingest.source_plan import OutputColumn, SourceFile
+from pipeline.ingest.reading.columns.column_types import parse_type
+from pipeline.ingest.reading.source_config import SourceConfig
+from pipeline.ingest.reading.source_plan import OutputColumn, SourceFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

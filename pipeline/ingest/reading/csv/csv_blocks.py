@@ -5,13 +5,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.ingest.bytes_in import read_range
-from pipeline.ingest.dialect import LINES
-from pipeline.ingest.framing import frame_of
-from pipeline.ingest.source_plan import Block
-from pipeline.ingest.strays import set_strays_apart
-from pipeline.ingest.tokenizer import Records, find_records, text_columns
-from pipeline.ingest.verdicts import REASONS, SOUND
+from pipeline.ingest.reading.csv.dialect import LINES
+from pipeline.ingest.reading.csv.strays import set_strays_apart
+from pipeline.ingest.reading.csv.tokenizer import Records, find_records, text_columns
+from pipeline.ingest.reading.csv.verdicts import REASONS, SOUND
+from pipeline.ingest.reading.files.bytes_in import read_range
+from pipeline.ingest.reading.framing import frame_of
+from pipeline.ingest.reading.source_plan import Block
 
 #: A carriage return and a line feed behind the longest record that is read.
 _LINE_END_BYTES = 2

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ingest.dialect import CR, QUOTED, START, Dialect
-from pipeline.ingest.source_config import SourceConfig
-from pipeline.ingest.tokenizer import find_records, text_columns
-from pipeline.ingest.transitions import transitions
-from pipeline.ingest.verdicts import SOUND
+from pipeline.ingest.reading.csv.dialect import CR, QUOTED, START, Dialect
+from pipeline.ingest.reading.csv.tokenizer import find_records, text_columns
+from pipeline.ingest.reading.csv.transitions import transitions
+from pipeline.ingest.reading.csv.verdicts import SOUND
+from pipeline.ingest.reading.source_config import SourceConfig
 
 DELIMITERS = (",", "\t", ";", "|")
 _ROWS_LOOKED_AT = 200

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.ingest.bytes_in import new_bytes
-from pipeline.ingest.dialect import Dialect
-from pipeline.ingest.record_loops import count_ends, fill, measure
-from pipeline.ingest.runs import WORD, words_of
-from pipeline.ingest.utf8 import is_utf8
+from pipeline.ingest.reading.csv.dialect import Dialect
+from pipeline.ingest.reading.csv.record_loops import count_ends, fill, measure
+from pipeline.ingest.reading.csv.runs import WORD, words_of
+from pipeline.ingest.reading.files.bytes_in import new_bytes
+from pipeline.ingest.reading.text.utf8 import is_utf8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

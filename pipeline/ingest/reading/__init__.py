@@ -1,0 +1,1 @@
+"""Reading: from patterns to blocks of whole records, and from a block to its frame."""

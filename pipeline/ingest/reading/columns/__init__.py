@@ -1,0 +1,1 @@
+"""Columns: their types, casting, and one schema over all files."""

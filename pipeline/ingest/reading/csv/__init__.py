@@ -1,0 +1,1 @@
+"""Delimited text: its dialect, where records begin, and its fields as columns."""

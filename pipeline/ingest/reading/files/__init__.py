@@ -1,0 +1,1 @@
+"""Inputs as files: found, opened, unpacked."""

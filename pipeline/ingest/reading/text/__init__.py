@@ -1,0 +1,1 @@
+"""Text files: their encoding, their format, their dialect, settled before anything is parsed."""
