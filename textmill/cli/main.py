@@ -126,7 +126,7 @@ def main() -> None:
     """Nothing; the entry point of the installed command. Exits the process."""
     signal.signal(signal.SIGTERM, _cancel)
     # The progress shown here says all; Dask and its workers shall speak up only when something is wrong.
-    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets an escape, not a failure.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
