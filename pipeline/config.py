@@ -204,6 +204,8 @@ def load_job(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
 def _anchor_paths(tables: dict[str, Any], folder: Path) -> None:
     tables["store"] = anchor(tables.get("store", "store"), folder)
     source = tables.get("source")
+    if isinstance(source, dict):
+        source["root"] = anchor(source.get("root", "."), folder)
     if isinstance(source, dict) and "files" in source:
         files = source["files"]
         source["files"] = [anchor(file, folder) for file in files] if isinstance(files, list) else anchor(files, folder)

@@ -95,7 +95,7 @@ def ingest(
         If a row would be lost.
     """
     staging = store.staging(run)
-    plan = plan_source(job.source, Path.cwd(), execute, staging / "unpacked")
+    plan = plan_source(job.source, Path(job.source.root or "."), execute, staging / "unpacked")
     for text in plan.notes:
         note(text)
     steps = prepare_steps(job, plan.schema, store, allow_code=allow_code)

@@ -34,7 +34,7 @@ def test_all_problems_are_reported_together():
     )
     problems = problems_of(tables)
     text = "\n".join(problems)
-    assert len(problems) == 5
+    assert len(problems) == 5, problems
     assert '"blok" is not a known key. Did you mean "block"?' in text
     assert "source.block: 'lots'" in text
     assert 'train.solver: "incrementl" is not a known value here. Did you mean "incremental"?' in text
@@ -75,6 +75,7 @@ def test_relative_paths_belong_to_the_job_files_folder(tmp_path: Path):
     job = load_job(path)
     assert job.source.files == (str(tmp_path / "raw/*.csv"), "/abs/b.csv")
     assert job.store == str(tmp_path / "store")
+    assert Path(job.source.root) == tmp_path
 
 
 def test_overrides_are_toml_values_and_their_paths_belong_to_the_current_folder(tmp_path, monkeypatch):

@@ -121,6 +121,10 @@ class SourceConfig(Settings):
     max_record: Size = 64_000_000
     """The longest record that is read; a longer one is rejected as `record_too_long`."""
 
+    root: str | None = None
+    """The folder that files' names in row ids are relative to; the job file's own where not given. Files outside
+    it are named from the folder their pattern starts in."""
+
     @model_validator(mode="after")
     def _consistent(self) -> "SourceConfig":
         if self.names is not None and len(set(self.names)) != len(self.names):
