@@ -14,9 +14,10 @@ from pipeline.ingest.comparison import Comparison
 from pipeline.ingest.dedupe.strangers import ReferenceSpec
 from pipeline.ingest.label_leaks import read_samples
 from pipeline.ingest.label_warnings import label_warnings
-from pipeline.ingest.outcome import commit_request, require_usable, told_operations
+from pipeline.ingest.outcome import commit_request, require_records, require_usable, told_operations
 from pipeline.ingest.partitions import clean_blocks
 from pipeline.ingest.reading.plan import SourcePlan, plan_source
+from pipeline.ingest.reading.shape import merged_tallies, require_shape
 from pipeline.ingest.settle import Settling
 from pipeline.ingest.stage_block import BlockSummary, added_counts
 from pipeline.ingest.steps import Steps, label_of, prepare_steps, text_of
@@ -98,6 +99,7 @@ def ingest(
     plan = plan_source(job.source, Path(job.source.root or "."), execute, staging / "unpacked")
     for text in plan.notes:
         note(text)
+    require_records(plan)
     steps = prepare_steps(job, plan.schema, store, allow_code=allow_code)
     roles = (text_of(job), label_of(job))
     comparison = Comparison(job.drift, store, job.dataset.name, roles, run, execute) if job.drift else None
@@ -105,6 +107,7 @@ def ingest(
         if isinstance(spec, ReferenceSpec):
             note(f'check "{spec.reason}" looks into {spec.told}')
     staged = clean_blocks(job, plan, steps, staging, execute)
+    require_shape(plan, merged_tallies(summary.tallies for summary in staged))
     stored = _stored_files(job, store) if job.dataset.mode == "append" else ()
     settling = Settling(staged, stored, staging, execute)
     summaries = settle_blocks(job, steps, settling)

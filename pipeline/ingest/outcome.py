@@ -8,11 +8,27 @@ import pyarrow as pa
 from pipeline import frame
 from pipeline.config import JobConfig
 from pipeline.errors import DataError
+from pipeline.ingest.reading.source_plan import SourcePlan
 from pipeline.ingest.stage_block import BlockSummary, added_counts, total_changed
 from pipeline.ingest.steps import Steps
 from pipeline.ledger import Ledger
 from storage.commit import CommitRequest
 from storage.fingerprint import Fingerprint
+
+
+def require_records(plan: SourcePlan) -> None:
+    """Nothing where the input has at least one record.
+
+    Raises
+    ------
+    DataError
+        If it has none.
+    """
+    if not plan.blocks:
+        raise DataError(
+            f"no usable rows: the input has no records ({len(plan.files)} files, all empty); nothing was committed",
+            "Check [source] files",
+        )
 
 
 def require_usable(job: JobConfig, ledger: Ledger, labels: dict[str, int], schema: pa.Schema) -> None:

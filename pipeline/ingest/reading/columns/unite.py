@@ -126,6 +126,8 @@ def _known(files: Sequence[SourceFile]) -> list[str]:
 
 def _unknown(config: SourceConfig, files: Sequence[SourceFile], outputs: set[str]) -> list[str]:
     known = _known(files)
+    if not known:
+        return []  # Files without any record say nothing about columns.
     constant = {rule.column for rule in config.set}
     problems = [
         f'[source] columns: {name} = "{source}", but no file has a column "{source}"{_hint(source, known)}'
