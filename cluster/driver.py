@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.train.config import TrainConfig
 from pipeline.train.fit import FitResult, fit_model
+from storage.files import room_explained
 from storage.store import Store
 
 from cluster.execute import ClientExecute
@@ -93,7 +94,8 @@ def _store_of(job: JobConfig) -> Iterator[Store]:
     fresh = not Path(job.store).exists()
     store = Store.open(job.store, create=True)
     try:
-        yield store
+        with room_explained(store.uri):
+            yield store
     except BaseException:
         if fresh:
             store.discard_if_empty()
@@ -157,7 +159,7 @@ def _of_ingest(job: JobConfig, store: Store, run: str, ingested: Ingested) -> Ru
                 format=file.format,
                 compression=file.compression or "",
                 encoding=file.encoding or "",
-                dialect=str(file.dialect or ""),
+                dialect=file.dialect.describe() if file.dialect else "",
                 bytes=file.bytes,
                 rows=ingested.sources.get(file.name, 0),
                 note=file.note,

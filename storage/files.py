@@ -17,6 +17,8 @@ from storage.errors import DiskFullError, StoreError, StoreNotWritableError
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _RUST_ERROR = re.compile(r"\(os error (\d+)\)|code: (\d+)")
+#: What NumPy says when a file takes fewer bytes than it was given.
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 ASIDE_SUFFIX = ".aside"
 
 
@@ -26,8 +28,8 @@ def explain(code: int | None, path: Path | str) -> StoreError | None:
         return DiskFullError(
             str(path),
             f"no room left to write ({os.strerror(code or 0)})",
-            "Nothing was committed and the last version is untouched. Free some space, "
-            "or choose a store on a larger disk, and run again.",
+            "What was committed before is untouched. Free some space, or choose a store on a larger disk, "
+            "and run again.",
         )
     if code in _REFUSED:
         return StoreNotWritableError(
@@ -58,8 +60,23 @@ def explained(path: Path | str) -> Iterator[None]:
 def _code_of(error: Exception) -> int | None:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
+    if isinstance(error, OSError) and _SHORT_WRITE.search(str(error)):
+        return errno.ENOSPC
     match = _RUST_ERROR.search(str(error))
     return int(match[1] or match[2]) if match else None
+
+
+@contextmanager
+def room_explained(path: Path | str) -> Iterator[None]:
+    """A block in which lack of room, wherever it was met and by whom, becomes `DiskFullError`; `path` is the store."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as error:
+        if (code := _code_of(error)) in _FULL and (told := explain(code, path)) is not None:
+            raise told from error
+        raise
 
 
 def sync_folder(folder: Path) -> None:
