@@ -17,6 +17,7 @@ from pipeline.ingest.dedupe.key_files import KeyFile, write_keys
 from pipeline.ingest.label_leaks import sample_labels, write_sample
 from pipeline.ingest.operations import Operation, clean
 from pipeline.ingest.operations.operation import TEXT_COLUMN
+from pipeline.ingest.reading.shape import FileTally, tally_files
 from pipeline.ingest.row_records import records_of
 from pipeline.ledger import Ledger
 from storage.fates import FATE_SCHEMA
@@ -103,6 +104,8 @@ class BlockSummary:
         Kept rows by label.
     sources
         Records read by source file.
+    tallies
+        What reading made of them, by source file.
     changed
         Rows changed by each operation in turn.
     counts
@@ -120,6 +123,7 @@ class BlockSummary:
     fingerprint: Fingerprint
     labels: Mapping[str, int]
     sources: Mapping[str, int]
+    tallies: Mapping[str, FileTally]
     changed: tuple[int, ...]
     counts: tuple[CheckCount, ...]
     keys: KeyFile | None
@@ -157,7 +161,7 @@ def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
         If an operation added or dropped rows.
     """
     read = table.num_rows
-    sources = counted(table[frame.SOURCE])
+    sources, tallies = counted(table[frame.SOURCE]), tally_files(table)
     cleaned = clean(table, work.operations)
     checked = check(cleaned.table, work.checks)
     table = checked.table
@@ -178,6 +182,7 @@ def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
         fingerprint=fingerprint_of(kept, content),
         labels=counted(kept[work.label]) if work.label in content else {},
         sources=sources,
+        tallies=tallies,
         changed=cleaned.changed,
         counts=checked.counts,
         keys=write_block_keys(kept, number, work.keys, folder / "pass-0") if work.keys else None,

@@ -20,10 +20,10 @@ from pydantic import ValidationError
 from reading_cases import read_all
 
 from pipeline.errors import JobFileError, SourceError, SourceNotFoundError
-from pipeline.ingest.reading.blocks import FileTally, require_shape
 from pipeline.ingest.reading.columns.casting import cast_text
 from pipeline.ingest.reading.columns.column_types import parse_type
 from pipeline.ingest.reading.files.listing import hive_values, list_files
+from pipeline.ingest.reading.shape import FileTally, require_shape, tally_files
 from pipeline.ingest.reading.source_config import SourceConfig
 
 PACKERS = {
@@ -330,11 +330,26 @@ def test_a_text_with_quotes_inside_is_one_rejected_record(tmp_path):
 def test_a_dialect_that_does_not_fit_is_an_error_that_shows_it(tmp_path):
     put(tmp_path, a_dot_csv="a:b\n" + "1:2,3\n" * 120)
     read = read_all("a.csv", tmp_path, tmp_path, delimiter=",")
-    tally = FileTally(records=read.table.num_rows, misshapen=read.rejected["long_row"])
     with pytest.raises(SourceError, match=r"120 of 120 records .* comma.*a:b"):
-        require_shape(read.plan, {"a.csv": tally})
+        require_shape(read.plan, tally_files(read.table))
     require_shape(read.plan, {"a.csv": FileTally(records=120, misshapen=60)})
     require_shape(read.plan, {"a.csv": FileTally(records=2, misshapen=1)})
+
+
+def test_a_short_piece_of_bad_rows_only_is_no_error_among_good_pieces(tmp_path):
+    put(tmp_path, a_dot_csv="a,b\n1,2\n", b_dot_csv="a,b\n3\n4\n")
+    read = read_all("*.csv", tmp_path, tmp_path)
+    require_shape(read.plan, tally_files(read.table))
+    alone = read_all("b.csv", tmp_path, tmp_path, delimiter=",")
+    with pytest.raises(SourceError, match=r"b.csv: 2 of 2 records .*guessed: comma"):
+        require_shape(alone.plan, tally_files(alone.table))
+
+
+def test_a_declared_encoding_that_does_not_fit_is_an_error(tmp_path):
+    (tmp_path / "a.csv").write_bytes(("text,label\n" + "退款太慢,x\n" * 120).encode("gb18030"))
+    read = read_all("a.csv", tmp_path, tmp_path, encoding="utf-8")
+    with pytest.raises(SourceError, match="120 of 120 records are not text in the encoding utf-8"):
+        require_shape(read.plan, tally_files(read.table))
 
 
 ROWS = [f'{i},"text {i}, with\nbreaks and ""quotes""",{"abc"[i % 3]}\n' for i in range(40)] + [

@@ -1,37 +1,11 @@
-"""Blocks from settled files, and the check of a guess against what came of it."""
+"""Blocks from settled files."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from pipeline.errors import SourceError
 from pipeline.ingest.reading.columns.unite import UnitedColumns
 from pipeline.ingest.reading.source_config import SourceConfig
-from pipeline.ingest.reading.source_plan import Block, SourcePlan
+from pipeline.ingest.reading.source_plan import Block
 from pipeline.ingest.reading.text.settled import SettledFile
-
-#: Reasons that say a record does not have the expected shape.
-STRUCTURAL_REASONS = frozenset({"short_row", "long_row", "bad_quoting", "unterminated_quote", "bad_json"})
-_ENOUGH_RECORDS = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileTally:
-    """What came of one file's records; tallies of its blocks add up.
-
-    Attributes
-    ----------
-    records
-        How many were read.
-    misshapen
-        How many were rejected for a structural reason.
-    """
-
-    records: int = 0
-    misshapen: int = 0
-
-    def merge(self, other: "FileTally") -> "FileTally":
-        """The tally of both."""
-        return FileTally(records=self.records + other.records, misshapen=self.misshapen + other.misshapen)
 
 
 def cut_into_blocks(files: Sequence[SettledFile], united: UnitedColumns, source: SourceConfig) -> tuple[Block, ...]:
@@ -59,33 +33,3 @@ def cut_into_blocks(files: Sequence[SettledFile], united: UnitedColumns, source:
                 )
             )
     return tuple(blocks)
-
-
-def require_shape(plan: SourcePlan, tallies: Mapping[str, FileTally]) -> None:
-    """Nothing where each file's records have the shape that its dialect says.
-
-    Parameters
-    ----------
-    plan
-        The plan.
-    tallies
-        By file name, what came of its records.
-
-    Raises
-    ------
-    SourceError
-        If most of a file's records do not: the dialect is wrong, whether guessed or declared.
-    """
-    for file in plan.files:
-        tally = tallies.get(file.name, FileTally())
-        hopeless = tally.records > 0 and tally.misshapen == tally.records
-        if not hopeless and (tally.records < _ENOUGH_RECORDS or tally.misshapen * 2 <= tally.records):
-            continue
-        dialect = file.dialect.describe() if file.dialect else file.format
-        raise SourceError(
-            file.name,
-            f"{tally.misshapen} of {tally.records} records do not have the shape expected: "
-            f"{'guessed' if file.guessed else 'declared'} {dialect}, columns {', '.join(file.columns)}; "
-            f"it begins with {file.first_lines!r}",
-            "Declare [source] delimiter, quote, escape and header as they are; nothing was committed.",
-        )

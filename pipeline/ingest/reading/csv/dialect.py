@@ -23,6 +23,7 @@ CLOSES_BADLY = 32
 LF = 10
 CR = 13
 NO_MARK = -1
+_MARK_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space", ":": "colon"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +55,24 @@ class Dialect:
         return np.array([*marks, int(self.cr_ends)], dtype=np.int64)
 
     def describe(self) -> str:
-        """The dialect in words, for people."""
-        names = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
-        fields = "whole lines" if self.delimiter is None else f"delimiter {names.get(self.delimiter, self.delimiter)}"
-        quotes = "no quotes" if self.quote is None else f"quote {self.quote}"
-        escapes = "" if self.escape is None else f", escape {self.escape}"
-        ends = ", carriage returns end records" if self.cr_ends else ""
-        return f"{fields}, {quotes}{escapes}{ends}"
+        r"""The dialect in a few words, for people.
+
+        Examples
+        --------
+        >>> Dialect().describe()
+        'comma, quotes "'
+        >>> Dialect(delimiter="\t", quote=None).describe()
+        'tab, no quotes'
+        """
+        if self.delimiter is None:
+            return "whole lines"
+        words = [_MARK_NAMES.get(self.delimiter, self.delimiter)]
+        words.append("no quotes" if self.quote is None else f"quotes {self.quote}")
+        if self.escape is not None:
+            words.append(f"escape {self.escape}")
+        if self.cr_ends:
+            words.append("records end with carriage returns")
+        return ", ".join(words)
 
 
 #: Each line is one record of one field.
