@@ -10,6 +10,7 @@
     <store>/_locks/<dataset>.lock                       whose turn it is to write
     <store>/_system/<table>/                            Delta tables of runs, models and tags
     <store>/_models/<model>/                            one folder a model
+    <store>/_jobs/<run>/                                a job's journal, claims and logs
     <store>/_staging/<run>/, _cache/                    work in progress; what may be thrown away
     <store>/store.duckdb                                views for any DuckDB client; may be thrown away
 
@@ -31,6 +32,7 @@ OWN = "_textmill"
 SYSTEM = "_system"
 MODELS = "_models"
 STAGING = "_staging"
+JOBS = "_jobs"
 LOCKS = "_locks"
 CACHE = "_cache"
 VIEWS = "store.duckdb"
@@ -185,6 +187,15 @@ class StoreLayout:
     def staging(self, run: str) -> Path:
         """Where a run's workers write their files aside."""
         return self.root / STAGING / require_id(run, "run id")
+
+    @property
+    def jobs(self) -> Path:
+        """The folder of the jobs' folders."""
+        return self.root / JOBS
+
+    def job(self, run: str) -> Path:
+        """The folder of a job's journal, claims and logs."""
+        return self.jobs / require_id(run, "job id")
 
     def cache(self, *parts: str) -> Path:
         """A place for what can be made again."""
