@@ -12,11 +12,6 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
-from pipeline.train.config import TrainConfig
-from pipeline.train.fit import FitResult, fit_model
-from storage.files import room_explained
-from storage.store import Store
-
 from cluster.execute import ClientExecute
 from cluster.memory import PeakMemory
 from cluster.progress import ProgressListener, Silence
@@ -24,8 +19,13 @@ from cluster.providers.local import worker_count, worker_memory_bytes
 from cluster.providers.open import open_cluster
 from cluster.result import DatasetResult, ModelResult, OperationResult, RunResult, SourceResult
 from pipeline.config import JobConfig
-from pipeline.ingest.flow import Ingested, ingest
+from pipeline.ingest.flow import Ingested, commit, prepare
 from pipeline.text.config import FeatureConfig
+from pipeline.train.config import TrainConfig
+from pipeline.train.fit import FitResult, fit_model
+from storage.files import room_explained
+from storage.store import Store
+from storage.versions import Snapshot
 
 _LIBRARIES = ("textmill", "dask", "dask-ml", "deltalake", "duckdb", "numba", "numpy", "pyarrow", "scikit-learn")
 
@@ -64,8 +64,7 @@ def run_job(
     Raises
     ------
     PipelineError, ClusterError, storage.errors.StoreError
-        Where the run cannot be finished. The store's versions are as they were, except that a failure after the
-        commit of the dataset leaves that version in place and says so.
+        Where the run cannot be finished; the store's versions are as they were.
     """
     listener = listener or Silence()
     if workers is not None:
@@ -107,19 +106,27 @@ def _work(job: JobConfig, store: Store, run: str, listener: ProgressListener, *,
     with open_cluster(job.cluster, store.staging(run) / "workers") as client:
         execute = ClientExecute(client, listener, job.cluster.task_timeout_s, memory_bytes)
         began = time.perf_counter()
-        ingested = ingest(job, store, run, execute, note=listener.note, allow_code=allow_code)
+        prepared = prepare(job, store, run, execute, note=listener.note, allow_code=allow_code)
         seconds = {**execute.seconds, "ingest": time.perf_counter() - began}
-        result = _of_ingest(job, store, run, ingested)
-        if job.train is not None:
-            fitted = _fit(job, job.train, store, run, ingested, execute)
-            result = _with_model(result, fitted, store.model_path(run))
-            seconds |= fitted.seconds
-    return replace(result, seconds=seconds)
+        if job.train is None:
+            return replace(_of_ingest(job, store, run, commit(store, prepared)), seconds=seconds)
+        # The model first, then the commit: a run that fails in training leaves the versions as they were.
+        snapshot = store.preview(prepared.request)
+        fitted = _fit(job, job.train, store, snapshot, execute)
+        ingested = commit(store, prepared)
+        if ingested.version.fingerprint != snapshot.version.fingerprint:
+            listener.note("another run appended rows meanwhile; training again on the version as it was committed")
+            fitted = _fit(job, job.train, store, store.snapshot(job.dataset.name, ingested.version.number), execute)
+        _save_model(job, store, run, ingested, fitted)
+        result = _with_model(_of_ingest(job, store, run, ingested), fitted, store.model_path(run))
+    return replace(result, seconds={**seconds, **fitted.seconds})
 
 
-def _fit(
-    job: JobConfig, train: TrainConfig, store: Store, run: str, ingested: Ingested, execute: ClientExecute
-) -> FitResult:
+def _fit(job: JobConfig, train: TrainConfig, store: Store, snapshot: Snapshot, execute: ClientExecute) -> FitResult:
+    return fit_model(snapshot, job.features or FeatureConfig(), train, store.cache("features"), execute, {})
+
+
+def _save_model(job: JobConfig, store: Store, run: str, ingested: Ingested, fitted: FitResult) -> None:
     version = ingested.version
     lineage = {
         "dataset": version.dataset,
@@ -129,20 +136,11 @@ def _fit(
         "job": job.model_dump(mode="json"),
         "libraries": library_versions(),
     }
-    snapshot = store.snapshot(version.dataset, version.number)
-    features = job.features or FeatureConfig()
-    try:
-        fitted = fit_model(snapshot, features, train, store.cache("features"), execute, lineage)
-    except Exception as error:
-        error.add_note(
-            f"The dataset was committed before this: {version.dataset} version {version.number}. No model was made."
-        )
-        raise
+    model = replace(fitted.model, lineage={**fitted.model.lineage, **lineage})
     folder = store.staging(run) / "model"
-    fitted.model.save(folder)
-    record = {**lineage, "sha256": fitted.model.sha256, "metrics": dict(fitted.metrics), "name": job.name}
+    model.save(folder)
+    record = {**lineage, "sha256": model.sha256, "metrics": dict(fitted.metrics), "name": job.name}
     store.save_model(run, folder, record)
-    return fitted
 
 
 def _of_ingest(job: JobConfig, store: Store, run: str, ingested: Ingested) -> RunResult:

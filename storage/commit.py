@@ -15,6 +15,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from storage.errors import CommitConflictError, DatasetNameError, SchemaMismatchError, StagedPartError
+from storage.facts import VersionFacts
 from storage.fates import check_fates
 from storage.fingerprint import Fingerprint
 from storage.history import Head, newest_head, require_files
@@ -32,11 +33,12 @@ from storage.table import (
     open_table,
     prepare_columns,
     restore_files,
+    table_files,
     table_schema,
 )
-from storage.versions import APPEND, REPLACE, ROLLBACK, CommitRequest, Version
+from storage.versions import APPEND, REPLACE, ROLLBACK, CommitRequest, DataFile, Snapshot, Version
 
-__all__ = ["CommitRequest", "Plan", "Version", "commit", "plan_commit", "rollback"]
+__all__ = ["CommitRequest", "Plan", "Version", "commit", "plan_commit", "preview", "rollback"]
 
 _ROUNDS = 50
 
@@ -83,27 +85,26 @@ def plan_commit(request: CommitRequest, base: Head | None, earlier: pa.Schema | 
         schema, mark = joined, mark.merge(base.fingerprint or Fingerprint.empty())
         rows, size, files = rows + base.version.rows, size + base.version.bytes, files + base.version.files
     run = run_digest(request.run)
-    facts = {
-        "format": 1,
-        "run": request.run,
-        "mode": request.mode,
-        "message": request.message,
-        "author": request.author,
-        "ledger": dict(request.ledger),
-        "rows": rows,
-        "bytes": size,
-        "files": files,
-        "fingerprint": mark.to_dict(),
-        "digest": mark.digest(content_schema(schema)),
-        "columns": schema.names,
-        "uniform": uniform,
-        "origin": None,
-        "fates": [
+    facts = VersionFacts(
+        run=request.run,
+        mode=request.mode,
+        message=request.message,
+        author=request.author,
+        ledger=request.ledger,
+        rows=rows,
+        bytes=size,
+        files=files,
+        fingerprint=mark,
+        schema=schema,
+        uniform=uniform,
+        fates=[
             {"name": str(part_name(part, number, index, run)), "rows": part.rows, "bytes": part.bytes}
             for index, part in enumerate(request.fates)
         ],
-    }
-    return Plan(number=number, schema=schema, facts=facts)
+        ordinal=1 if base is None else base.next_ordinal,
+        arranged={} if base is None else base.arranged,
+    )
+    return Plan(number=number, schema=schema, facts=facts.to_dict())
 
 
 def _sums(parts: Sequence[StagedPart]) -> tuple[int, int, int]:
@@ -247,6 +248,37 @@ def _planned(layout: DatasetLayout, request: CommitRequest, table: DeltaTable | 
     return plan_commit(request, base, table_schema(table), table.version() + 1)
 
 
+def preview(layout: DatasetLayout, request: CommitRequest) -> Snapshot:
+    """The snapshot that committing `request` right now would give; its new files are still where they were staged.
+
+    Raises
+    ------
+    SchemaMismatchError
+        If the new rows do not fit the columns they are appended to.
+    """
+    parts = tuple(part for part in request.parts if part.rows)
+    table = open_table(layout) if has_table(layout) else None
+    plan = _planned(layout, replace(request, parts=parts), table)
+    earlier = table_files(layout, table) if table is not None and request.mode == APPEND else ()
+    facts = plan.facts
+    version = Version(
+        dataset=layout.name,
+        number=plan.number,
+        fingerprint=facts["digest"],
+        rows=facts["rows"],
+        bytes=facts["bytes"],
+        files=facts["files"],
+        created_at="",
+        run=request.run,
+        mode=request.mode,
+        message=request.message,
+        author=request.author,
+        ledger=request.ledger,
+    )
+    staged = (DataFile(path=part.path, rows=part.rows, bytes=part.bytes) for part in parts)
+    return Snapshot(version=version, schema=plan.schema, files=(*earlier, *staged), uniform=facts["uniform"])
+
+
 def rollback(layout: DatasetLayout, target: Head, *, message: str, author: str) -> int:
     """The number of a new version with the files and columns of `target`; nothing is copied.
 
@@ -262,12 +294,12 @@ def rollback(layout: DatasetLayout, target: Head, *, message: str, author: str) 
     run = f"rollback-{secrets.token_hex(8)}"
     with locked(layout.lock):
         require_files(layout, target.version)
-        facts = rollback_facts(target, run, message, author)
 
         def play() -> int:
             table = open_table(layout)
             if table.version() == target.version.number:
                 return target.version.number
+            facts = rollback_facts(target, newest_head(layout), run, message, author)
             number = table.version() + 1
             restore_files(layout, table, target.version.number, facts=facts, run=run, number=number)
             return number
@@ -275,8 +307,8 @@ def rollback(layout: DatasetLayout, target: Head, *, message: str, author: str) 
         return take_rounds(layout, run, play)
 
 
-def rollback_facts(target: Head, run: str, message: str, author: str) -> dict[str, Any]:
-    """What the log entry of a rollback to `target` says."""
+def rollback_facts(target: Head, newest: Head, run: str, message: str, author: str) -> dict[str, Any]:
+    """What the log entry of a rollback from `newest` to `target` says."""
     version = target.version
     return {
         "format": 1,
@@ -294,4 +326,6 @@ def rollback_facts(target: Head, run: str, message: str, author: str) -> dict[st
         "uniform": target.uniform,
         "origin": version.number,
         "fates": list(target.fates),
+        "ordinal": newest.next_ordinal,
+        "arranged": dict(target.arranged),
     }

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from storage import commit as committing
 from storage.fates import fates_files, read_fates
-from storage.history import Head, entries, newest_head, resolve, versions
+from storage.history import Head, newest_head, resolve, version_count, versions
 from storage.layout import StoreLayout, is_dataset_name
 from storage.locks import locked
 from storage.scan import snapshot_of
@@ -47,7 +47,8 @@ class Datasets:
             rows=version.rows,
             bytes=version.bytes,
             updated_at=version.created_at,
-            versions=sum(1 for _ in entries(layout)),
+            versions=version_count(layout),
+            files=version.files,
         )
 
     def commit(self, request: CommitRequest) -> Version:
@@ -62,6 +63,18 @@ class Datasets:
         """
         number = committing.commit(self.layout.dataset(request.dataset), request)
         return self.version(request.dataset, number)
+
+    def preview(self, request: CommitRequest) -> Snapshot:
+        """The snapshot that committing `request` would give; that of its version where its run has committed already.
+
+        Raises
+        ------
+        SchemaMismatchError
+            If the new rows do not fit the columns they are appended to.
+        """
+        layout = self.layout.dataset(request.dataset)
+        landed = committing.landed_now(layout, request.run)
+        return committing.preview(layout, request) if landed is None else self.snapshot(request.dataset, landed)
 
     def _head(self, name: str, at: int | str | None) -> Head:
         return resolve(self.layout.dataset(name), at, self._tags.of(name))

@@ -1,7 +1,7 @@
 """From a job to a committed version: the whole of ingest on one page."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from pipeline.ingest.settle import Settling
 from pipeline.ingest.stage_block import BlockSummary, added_counts
 from pipeline.ingest.steps import Steps, label_of, prepare_steps, text_of
 from pipeline.ledger import Ledger, merged
-from storage.commit import Version
+from storage.commit import CommitRequest, Version
 from storage.errors import DatasetNotFoundError
 from storage.scan import DataFile
 from storage.store import Store
@@ -32,13 +32,13 @@ Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ingested:
-    """A committed version and how it came about.
+class Prepared:
+    """Rows ready to become a version, and how they came about.
 
     Attributes
     ----------
-    version
-        As the store recorded it.
+    request
+        What to commit.
     plan
         The input as it was understood.
     ledger
@@ -55,9 +55,13 @@ class Ingested:
         Content columns.
     warnings
         What a person should know about the rows, one sentence each.
+    comparison
+        What was compared with an earlier version, to be kept for later ones; None where nothing was.
+    appended
+        Whether there are stored rows before these.
     """
 
-    version: Version
+    request: CommitRequest
     plan: SourcePlan
     ledger: Ledger
     labels: dict[str, int]
@@ -65,13 +69,44 @@ class Ingested:
     operations: tuple[tuple[str, int, int], ...]
     counts: tuple[CheckCount, ...]
     schema: pa.Schema
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...]
+    comparison: Comparison | None
+    appended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested(Prepared):
+    """A committed version and how it came about.
+
+    Attributes
+    ----------
+    version
+        As the store recorded it.
+    """
+
+    version: Version
 
 
 def ingest(
     job: JobConfig, store: Store, run: str, execute: Execute, *, note: Note, allow_code: bool = False
 ) -> Ingested:
-    """The version that the job's input makes, committed; nothing is committed where anything goes wrong.
+    """The version that the job's input makes, committed: `prepare` and `commit` in one."""
+    return commit(store, prepare(job, store, run, execute, note=note, allow_code=allow_code))
+
+
+def commit(store: Store, prepared: Prepared) -> Ingested:
+    """The version that prepared rows became; committing the same run again gives the same version."""
+    version = store.commit(prepared.request)
+    if prepared.comparison is not None:
+        prepared.comparison.keep(version.number, appended=prepared.appended)
+    facts = {field.name: getattr(prepared, field.name) for field in fields(Prepared)}
+    return Ingested(version=version, **facts)
+
+
+def prepare(
+    job: JobConfig, store: Store, run: str, execute: Execute, *, note: Note, allow_code: bool = False
+) -> Prepared:
+    """The rows that the job's input makes, staged and checked; no version has changed yet.
 
     Parameters
     ----------
@@ -127,11 +162,8 @@ def ingest(
         for text in moved:
             note(text)
         warnings += moved
-    version = store.commit(request)
-    if comparison is not None:
-        comparison.keep(version.number, appended=bool(stored))
-    return Ingested(
-        version=version,
+    return Prepared(
+        request=request,
         plan=plan,
         ledger=ledger,
         labels=labels,
@@ -140,6 +172,8 @@ def ingest(
         counts=counts,
         schema=steps.schema,
         warnings=warnings,
+        comparison=comparison,
+        appended=bool(stored),
     )
 
 
