@@ -70,6 +70,11 @@ class Fingerprint:
         a, b, c, d = ((x + y) % _MODULUS for x, y in zip(self.lanes, other.lanes, strict=True))
         return Fingerprint(rows=self.rows + other.rows, lanes=(a, b, c, d))
 
+    def without(self, other: "Fingerprint") -> "Fingerprint":
+        """The fingerprint of this multiset less the rows of `other`, all of which it has."""
+        a, b, c, d = ((x - y) % _MODULUS for x, y in zip(self.lanes, other.lanes, strict=True))
+        return Fingerprint(rows=self.rows - other.rows, lanes=(a, b, c, d))
+
     def digest(self, schema: pa.Schema) -> str:
         """``"sha256:"`` and 64 hex digits over the rows' hashes, their number, and the columns' names and types.
 

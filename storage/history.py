@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,10 @@ class Head:
         The fates files of its run: name, rows, bytes.
     columns
         The names of its columns; empty for a version that another program wrote.
+    ordinal
+        How many versions there are up to it, or None where the entry does not say.
+    arranged
+        How its files were last arranged on purpose, see `storage.facts.VersionFacts`.
     """
 
     version: Version
@@ -41,6 +45,13 @@ class Head:
     uniform: bool
     fates: tuple[dict[str, Any], ...]
     columns: tuple[str, ...]
+    ordinal: int | None = None
+    arranged: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def next_ordinal(self) -> int | None:
+        """The ordinal of a version on top of it."""
+        return None if self.ordinal is None else self.ordinal + 1
 
 
 def head_of(layout: DatasetLayout, entry: Entry) -> Head:
@@ -62,6 +73,8 @@ def head_of(layout: DatasetLayout, entry: Entry) -> Head:
         author=facts["author"],
         ledger=facts["ledger"],
         origin=facts["origin"],
+        changes=facts.get("changes") or {},
+        copied_from=facts.get("copied_from") or "",
     )
     mark = facts["fingerprint"]
     return Head(
@@ -70,6 +83,8 @@ def head_of(layout: DatasetLayout, entry: Entry) -> Head:
         uniform=facts["uniform"],
         fates=tuple(facts["fates"]),
         columns=tuple(facts["columns"]),
+        ordinal=facts.get("ordinal"),
+        arranged=facts.get("arranged") or {},
     )
 
 
@@ -111,6 +126,17 @@ def newest_head(layout: DatasetLayout) -> Head:
     for entry in entries(layout):
         return head_of(layout, entry)
     raise DatasetNotFoundError(layout.name, "there is no such dataset", "List them with `textmill datasets`.")
+
+
+def version_count(layout: DatasetLayout) -> int:
+    """How many versions there are; the newest one that says so and those after it are read, no more."""
+    later = 0
+    for entry in entries(layout):
+        ordinal = (entry.facts or {}).get("ordinal")
+        if ordinal is not None:
+            return int(ordinal) + later
+        later += 1
+    return later
 
 
 def tagged(version: Version, tags: Tags) -> Version:

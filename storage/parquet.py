@@ -1,6 +1,7 @@
 """One Parquet file of a dataset: how it is encoded and what is known of it once written."""
 
 import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -121,21 +122,72 @@ def write_part(table: pa.Table, path: Path) -> StagedPart:
         If the file cannot be written; nothing is left behind.
     """
     stored = to_stored(table).combine_chunks()
-    measured = [field.name for field in stored.schema if not _leaks_text(field.type)]
-    repeating = [name for name in stored.column_names if _repeats(stored[name])]
     with written_aside(path) as file:
         sink = _HashingFile(file)
-        pq.write_table(
-            stored,
-            sink,
-            row_group_size=row_group_rows(stored),
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=repeating or False,
-            write_statistics=measured or False,
-            store_schema=False,
-        )
+        pq.write_table(stored, sink, row_group_size=row_group_rows(stored), **_encoding(stored, ()))
     return StagedPart(path=str(path), rows=stored.num_rows, bytes=sink.bytes, sha256=sink.hexdigest())
+
+
+def _encoding(stored: pa.Table, shown: Sequence[str]) -> dict[str, Any]:
+    """How a file that starts with these rows is written."""
+    measured = [field.name for field in stored.schema if not _leaks_text(field.type) or field.name in shown]
+    repeating = [name for name in stored.column_names if _repeats(stored[name])]
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": repeating or False,
+        "write_statistics": measured or False,
+        "store_schema": False,
+    }
+
+
+def write_batches(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, *, shown: Sequence[str] = ()
+) -> StagedPart:
+    """As `write_part`, of rows that come in batches; one row group is in memory at a time.
+
+    Parameters
+    ----------
+    schema
+        Of the batches: types as `storage.schema.stored_schema` gives them.
+    shown
+        Text columns whose least and greatest values may be told, because someone asked to sort by them.
+
+    Raises
+    ------
+    DiskFullError, StoreNotWritableError
+        If the file cannot be written; nothing is left behind.
+    """
+    groups = _row_groups(batches, schema)
+    first = next(groups, schema.empty_table())
+    rows = first.num_rows
+    with written_aside(path) as file:
+        sink = _HashingFile(file)
+        with pq.ParquetWriter(sink, schema, **_encoding(first, shown)) as writer:
+            writer.write_table(first, row_group_size=max(1, first.num_rows))
+            for group in groups:
+                writer.write_table(group, row_group_size=group.num_rows)
+                rows += group.num_rows
+    return StagedPart(path=str(path), rows=rows, bytes=sink.bytes, sha256=sink.hexdigest())
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += batch.num_rows
+        size += batch_bytes(batch)
+        if rows >= ROW_GROUP_ROWS[1] or size >= ROW_GROUP_BYTES:
+            yield pa.Table.from_batches(waiting, schema=schema).combine_chunks()
+            waiting, rows, size = [], 0, 0
+    if rows:
+        yield pa.Table.from_batches(waiting, schema=schema).combine_chunks()
+
+
+def batch_bytes(batch: pa.RecordBatch) -> int:
+    """What the batch's content takes: by content alone, never by padding."""
+    return sum(_content_bytes(pa.chunked_array([column])) for column in batch.columns)
 
 
 def footer(path: Path) -> pq.FileMetaData:

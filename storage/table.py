@@ -7,6 +7,7 @@ whether the run has landed, however many versions there are.
 """
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 from deltalake import CommitProperties, DeltaTable, Schema, TableFeatures, Transaction
 from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
-from deltalake.transaction import AddAction, create_table_with_add_actions
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from storage.errors import DatasetNotFoundError, StoreDamagedError
 from storage.files import explained, sync_file, sync_folder
@@ -96,21 +97,29 @@ def landed(table: DeltaTable, run: str) -> int | None:
     return table.transaction_version(run)
 
 
-def add_action(path: Path, footer: pq.FileMetaData, size: int) -> AddAction:
+def remove_action(file: DataFile, *, data_change: bool) -> RemoveAction:
+    """The log's word that a file is no longer part of the dataset."""
+    return RemoveAction(Path(file.path).name, data_change, int(time.time() * 1000), file.bytes)
+
+
+def add_action(
+    path: Path, footer: pq.FileMetaData, size: int, *, data_change: bool = True, shown: Sequence[str] = ()
+) -> AddAction:
     """The log's record of a file: row count, and least and greatest values of whole numbers and dates.
 
-    Text is left out: statistics would repeat it in the clear.
+    Text is left out: statistics would repeat it in the clear. Only the columns of `shown` are told, those that
+    someone asked to sort or partition by.
     """
     least: dict[str, Any] = {}
     greatest: dict[str, Any] = {}
     schema = footer.schema.to_arrow_schema()
     for index, field in enumerate(schema):
-        if field.type in _STATISTICS:
+        if field.type in _STATISTICS or field.name in shown:
             span = _span(footer, index)
             if span is not None:
                 least[field.name], greatest[field.name] = map(_plain, span)
     stats = {"numRecords": footer.num_rows, "minValues": least, "maxValues": greatest}
-    return AddAction(path.name, size, {}, int(path.stat().st_mtime * 1000), True, json.dumps(stats))
+    return AddAction(path.name, size, {}, int(path.stat().st_mtime * 1000), data_change, json.dumps(stats))
 
 
 def _span(footer: pq.FileMetaData, column: int) -> tuple[Any, Any] | None:
@@ -122,7 +131,7 @@ def _span(footer: pq.FileMetaData, column: int) -> tuple[Any, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, int) else value.isoformat()
+    return value if isinstance(value, (int, str, float)) else value.isoformat()
 
 
 def _properties(facts: Mapping[str, Any], run: str | None, number: int) -> CommitProperties:
@@ -139,12 +148,18 @@ def commit_files(
     adds: Sequence[AddAction],
     schema: pa.Schema,
     *,
+    removes: Sequence[RemoveAction] = (),
     replace: bool,
     facts: Mapping[str, Any],
     run: str | None,
     number: int,
 ) -> None:
     """Nothing; the log has entry `number` with these files afterwards, safely on disk.
+
+    Parameters
+    ----------
+    removes
+        Files of `base` that the version does not have; all of them go where `replace` is given.
 
     Raises
     ------
@@ -166,7 +181,7 @@ def commit_files(
             )
         else:
             base.create_write_transaction(
-                list(adds),
+                [*adds, *removes],
                 "overwrite" if replace else "append",
                 Schema.from_arrow(schema),
                 commit_properties=properties,

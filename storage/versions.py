@@ -13,6 +13,7 @@ from storage.parquet import StagedPart
 
 #: How a version came to be.
 REPLACE, APPEND, ROLLBACK, EXTERNAL = "replace", "append", "rollback", "external"
+DELETE, UPSERT, COLUMNS, COMPACT, COPY, IMPORT = "delete", "upsert", "columns", "compact", "copy", "import"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,8 @@ class Version:
     run
         The run that made it.
     mode
-        "replace", "append", "rollback", or "external" for a version that another program wrote.
+        How it came to be: "replace", "append", "delete", "upsert", "columns", "compact", "rollback", "copy",
+        "import", or "external" for a version that another program wrote.
     message, author
         As given with the commit.
     ledger
@@ -42,7 +44,11 @@ class Version:
     tags
         The tags that name it, sorted.
     origin
-        The version that a rollback brought back, or None.
+        The version that a rollback brought back, or that a copy was made of; None otherwise.
+    changes
+        What an edit did to the version before: rows "deleted", "inserted", "updated", files "rewritten".
+    copied_from
+        The dataset or folder that a copy or import was made of; empty otherwise.
     """
 
     dataset: str
@@ -59,6 +65,8 @@ class Version:
     ledger: Mapping[str, Any]
     tags: tuple[str, ...] = ()
     origin: int | None = None
+    changes: Mapping[str, int] = field(default_factory=dict)
+    copied_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,10 @@ class DatasetSummary:
         When it was committed, ISO 8601 in UTC.
     versions
         How many versions there are.
+    files
+        Of the newest version.
+    hint
+        What would make it cheaper to read, in words; empty where nothing would.
     """
 
     name: str
@@ -85,6 +97,8 @@ class DatasetSummary:
     bytes: int
     updated_at: str
     versions: int
+    files: int = 0
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
