@@ -81,3 +81,113 @@ class ProfileError(ClusterError, ValueError):
 
     def __str__(self) -> str:
         return f"cluster profile {self.profile}: {self.problem}"
+
+
+class ClusterLostError(ClusterError, ConnectionError):
+    """The scheduler is gone, or cannot be reached.
+
+    Parameters
+    ----------
+    stage
+        The stage that was running.
+    detail
+        What was seen.
+    """
+
+    retryable = True
+
+    def __init__(self, stage: str, detail: str) -> None:
+        super().__init__(stage, detail)
+        self.stage = stage
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return (
+            f"stage {self.stage}: the scheduler was lost ({self.detail}). "
+            "Run `textmill resume` with the job's id: work that is done is not done again."
+        )
+
+
+class JobError(ClusterError):
+    """A job cannot be treated as asked.
+
+    Parameters
+    ----------
+    job
+        The job's id, or what was given for one.
+    problem
+        What is wrong and what to do.
+    """
+
+    def __init__(self, job: str, problem: str) -> None:
+        super().__init__(job, problem)
+        self.job = job
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"job {self.job}: {self.problem}"
+
+
+class JobNotFoundError(JobError, LookupError):
+    """No job has this id, or more than one starts so."""
+
+    def __str__(self) -> str:
+        return JobError.__str__(self)
+
+
+class JobBusyError(JobError):
+    """The job's driver is alive, and the job cannot be given to another."""
+
+
+class JobFailedError(JobError):
+    """A job that was waited for has failed."""
+
+
+class JobCancelledError(JobError):
+    """Someone cancelled the job."""
+
+
+class JobStateError(ClusterError, ValueError):
+    """An event that cannot happen to a job in its state.
+
+    Parameters
+    ----------
+    state
+        The job's state.
+    event
+        The event.
+    """
+
+    def __init__(self, state: str, event: str) -> None:
+        super().__init__(state, event)
+        self.state = state
+        self.event = event
+
+    def __str__(self) -> str:
+        return f'a job that is {self.state} cannot be told "{self.event}"'
+
+
+class LeaseLostError(ClusterError, PermissionError):
+    """Another driver has taken the job over; this one may not write for it any more.
+
+    Parameters
+    ----------
+    job
+        The job's id.
+    token
+        This driver's token.
+    newest
+        The token of the driver that has the job now.
+    """
+
+    def __init__(self, job: str, token: int, newest: int) -> None:
+        super().__init__(job, token, newest)
+        self.job = job
+        self.token = token
+        self.newest = newest
+
+    def __str__(self) -> str:
+        return (
+            f"job {self.job}: another driver has it (claim {self.newest}, this one is {self.token}). "
+            f"Nothing was written by this one; see `textmill status {self.job}`."
+        )
