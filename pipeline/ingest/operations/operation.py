@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from pipeline import frame
 from pipeline.errors import JobFileError
+from pipeline.ingest.operations.splice import Rows, spliced
 from pipeline.problems import unknown
 from pipeline.settings import Settings
 
@@ -107,13 +108,45 @@ class TextOperation(ColumnOperation):
         live = frame.alive(table)
         changed = np.zeros(table.num_rows, np.bool_)
         for name in self.targets:
-            old = table[name]
-            new = map_texts(old, self.transform)
-            different = differs(old, new) & live
+            new, different = self.map_column(table[name], live)
             if different.any():
                 changed |= different
-                table = replace_column(table, name, new if live.all() else pc.if_else(live, new, old))
+                table = replace_column(table, name, new)
         return Outcome(table=table, changed=int(changed.sum()))
+
+    def map_column(
+        self, column: pa.ChunkedArray, live: npt.NDArray[np.bool_]
+    ) -> tuple[pa.ChunkedArray, npt.NDArray[np.bool_]]:
+        """The column with the texts of live rows mapped, and which rows differ from before, shape (rows,)."""
+        new = map_texts(column, self.transform)
+        different = differs(column, new) & live
+        return (new if live.all() else pc.if_else(live, new, column)), different
+
+
+class SplicingOperation(TextOperation):
+    """A step on texts that finds out by a compiled scan which rows it has to change, and leaves the others alone."""
+
+    def rewritten(self, texts: pa.Array, wanted: npt.NDArray[np.bool_]) -> Rows:
+        """The new texts of those rows among `wanted` (shape (rows,)) that the step changes."""
+        raise NotImplementedError
+
+    def transform(self, texts: pa.Array) -> pa.Array:
+        """The new texts, same length and type; null exactly where `texts` is null."""
+        return spliced(texts, self.rewritten(texts, np.ones(len(texts), np.bool_)))
+
+    def map_column(
+        self, column: pa.ChunkedArray, live: npt.NDArray[np.bool_]
+    ) -> tuple[pa.ChunkedArray, npt.NDArray[np.bool_]]:
+        """The column with the texts of live rows mapped, and which rows differ from before, shape (rows,)."""
+        if pa.types.is_dictionary(column.type):
+            return super().map_column(column, live)
+        chunks, different, start = [], np.zeros(len(column), np.bool_), 0
+        for chunk in column.chunks:
+            new = self.rewritten(chunk, live[start : start + len(chunk)])
+            different[start + new.rows] = True
+            chunks.append(spliced(chunk, new))
+            start += len(chunk)
+        return pa.chunked_array(chunks, column.type), different
 
 
 class FilterOperation(ColumnOperation):

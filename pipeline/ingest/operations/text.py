@@ -1,12 +1,16 @@
-"""Operations that map texts to texts with compiled Arrow functions alone."""
+"""Operations that map texts to texts with compiled functions alone."""
 
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.ingest.operations.operation import TextOperation
-from pipeline.ingest.operations.rows import on_rows
+from pipeline.ingest.operations.normal_forms import normalized
+from pipeline.ingest.operations.operation import SplicingOperation, TextOperation
+from pipeline.ingest.operations.splice import Rows
+from pipeline.ingest.operations.white_space import collapsed, trimmed
 
 #: Characters of the Unicode property White_Space.
 WHITESPACE = r"\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
@@ -21,7 +25,7 @@ ZERO_WIDTH = (
 JOINERS = r"\x{200c}\x{200d}"
 
 
-class NormalizeUnicode(TextOperation):
+class NormalizeUnicode(SplicingOperation):
     """Bring different spellings of one character to a single one (Unicode normalisation).
 
     ``NFKC`` also folds compatibility characters: full-width letters, digits and punctuation to ASCII, ligatures to
@@ -35,12 +39,12 @@ class NormalizeUnicode(TextOperation):
     form: Literal["NFC", "NFKC"] = "NFKC"
     """The Unicode normal form."""
 
-    def transform(self, texts: pa.Array) -> pa.Array:
-        """The texts in the normal form; texts of ASCII alone are in it already."""
-        return on_rows(texts, pc.invert(pc.string_is_ascii(texts)), lambda some: pc.utf8_normalize(some, self.form))
+    def rewritten(self, texts: pa.Array, wanted: npt.NDArray[np.bool_]) -> Rows:
+        """The normal forms of texts that are not normal."""
+        return normalized(texts, wanted, self.form)
 
 
-class Trim(TextOperation):
+class Trim(SplicingOperation):
     """Remove white space (of any script) from both ends of the text.
 
     op = "trim"
@@ -48,17 +52,12 @@ class Trim(TextOperation):
 
     op: Literal["trim"] = "trim"
 
-    def transform(self, texts: pa.Array) -> pa.Array:
-        """The texts without white space at their ends."""
-        edges = pc.match_substring_regex(texts, f"^[{WHITESPACE}]|[{WHITESPACE}]$")
-        return on_rows(
-            texts,
-            edges,
-            lambda some: pc.replace_substring_regex(some, f"^[{WHITESPACE}]+|[{WHITESPACE}]+$", ""),
-        )
+    def rewritten(self, texts: pa.Array, wanted: npt.NDArray[np.bool_]) -> Rows:
+        """The texts with white space at an end, without it."""
+        return trimmed(texts, wanted)
 
 
-class CollapseWhitespace(TextOperation):
+class CollapseWhitespace(SplicingOperation):
     """Turn every run of white space (blanks, tabs, line breaks, ideographic spaces) into one blank.
 
     op = "collapse_whitespace"
@@ -68,18 +67,9 @@ class CollapseWhitespace(TextOperation):
     keep_lines: bool = False
     """Keep line breaks: a run that holds a line break becomes one line break."""
 
-    def transform(self, texts: pa.Array) -> pa.Array:
-        """The texts with single blanks."""
-        # The patterns match only what must change: most texts pass without being written anew.
-        if self.keep_lines:
-            broken = r"[\x{a}-\x{d}\x{85}\x{2028}\x{2029}]"
-            lines = f"[{WHITESPACE}]*{broken}[{WHITESPACE}]*"
-            texts = pc.replace_substring_regex(texts, lines, "\n")
-            blank = WHITESPACE.replace(r"\x{9}-\x{d}", r"\x{9}").replace(r"\x{85}", "")
-        else:
-            blank = WHITESPACE
-        other = blank.replace(r"\x{20}", "")
-        return pc.replace_substring_regex(texts, f"[{other}][{blank}]*|\\x{{20}}[{blank}]+", " ")
+    def rewritten(self, texts: pa.Array, wanted: npt.NDArray[np.bool_]) -> Rows:
+        """The texts with other white space than single blanks, with single blanks."""
+        return collapsed(texts, wanted, keep_lines=self.keep_lines)
 
 
 class Lowercase(TextOperation):

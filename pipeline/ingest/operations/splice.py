@@ -1,0 +1,87 @@
+"""Texts with some rows exchanged: unchanged stretches are copied in bulk, however many rows they span."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.errors import DataError
+from pipeline.ingest.kernel import kernel
+
+#: Bytes of text that an array of the type `string` can hold.
+_MOST_BYTES = 2**31 - 1
+
+
+class Rows(NamedTuple):
+    """New texts for some rows.
+
+    Attributes
+    ----------
+    rows
+        Which rows, ascending.
+    data
+        Bytes that hold the new texts.
+    starts, stops
+        Where each of them lies in `data`.
+    """
+
+    rows: npt.NDArray[np.int64]
+    data: npt.NDArray[np.uint8]
+    starts: npt.NDArray[np.int64]
+    stops: npt.NDArray[np.int64]
+
+
+@kernel
+def _splice(data: Any, offsets: Any, rows: Any, other: Any, starts: Any, stops: Any, out: Any, places: Any) -> None:
+    used, source, row = 0, offsets[0], 0
+    for k in range(len(rows)):
+        changed = rows[k]
+        shift = used - source
+        for r in range(row, changed + 1):
+            places[r] = offsets[r] + shift
+        length = offsets[changed] - source
+        out[used : used + length] = data[source : source + length]
+        used += length
+        length = stops[k] - starts[k]
+        out[used : used + length] = other[starts[k] : stops[k]]
+        used += length
+        source, row = offsets[changed + 1], changed + 1
+    shift = used - source
+    for r in range(row, len(offsets)):
+        places[r] = offsets[r] + shift
+    last = offsets[len(offsets) - 1]
+    out[used : used + last - source] = data[source:last]
+
+
+def spliced(texts: pa.Array, new: Rows) -> pa.Array:
+    """The texts with those of `new` in the place of their rows; type and nulls stay.
+
+    Raises
+    ------
+    DataError
+        If the texts grow beyond what one array can hold.
+    """
+    if not len(new.rows):
+        return texts
+    wide = pa.types.is_large_string(texts.type)
+    kind = np.dtype(np.int64 if wide else np.int32)
+    validity, at, content = texts.buffers()
+    offsets = np.frombuffer(at, kind, len(texts) + 1, texts.offset * kind.itemsize)
+    data = np.frombuffer(content, np.uint8) if content is not None and content.size else np.zeros(0, np.uint8)
+    old = int((offsets[new.rows + 1] - offsets[new.rows]).astype(np.int64).sum())
+    size = int(offsets[-1]) - int(offsets[0]) - old + int((new.stops - new.starts).sum())
+    if size > _MOST_BYTES and not wide:
+        raise DataError(f"the texts of one block grow to {size} bytes in cleaning", "Choose a smaller [source] block")
+    places, out = pa.allocate_buffer(at_least_one(kind.itemsize * len(offsets))), pa.allocate_buffer(at_least_one(size))
+    target = np.frombuffer(out, np.uint8)
+    _splice(data, offsets, *new, target, np.frombuffer(places, kind))
+    if texts.offset and validity is not None:
+        validity = pa.array(np.asarray(pc.is_valid(texts))).buffers()[1]
+    return pa.Array.from_buffers(texts.type, len(texts), [validity, places, out], texts.null_count)
+
+
+def at_least_one(size: int) -> int:
+    """A size of memory that may be asked for."""
+    return max(size, 1)
