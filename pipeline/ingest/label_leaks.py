@@ -87,15 +87,31 @@ def sample_labels(table: pa.Table, text: str, label: str) -> LabelSample:
     """The sample of a frame's live rows that have a text and a label."""
     if text not in table.column_names or label not in table.column_names:
         return LabelSample.empty()
-    both = pc.and_(pc.is_valid(table[text]), pc.is_valid(table[label]))
+    taking = np.asarray(pc.and_(pc.is_valid(table[text]), pc.is_valid(table[label])))
+    if frame.FATE in table.column_names:
+        taking = taking & frame.alive(table)
     rows = table.select([text, label])
-    rows = rows.filter(pc.and_(both, pa.array(frame.alive(table))) if frame.FATE in table.column_names else both)
-    keys = np.stack([exact_keys(rows, [text])[:, 0], exact_keys(rows, [label])[:, 0]])
+    rows = rows if taking.all() else rows.filter(pa.array(taking))
+    hashes = exact_keys(rows, [text])[:, 0]
+    few = _candidates(hashes)
+    rows = rows.take(pa.array(few))
+    keys = np.stack([hashes[few], exact_keys(rows, [label])[:, 0]])
     places = _smallest(keys)
     some = rows.take(pa.array(places))
     texts = pc.utf8_slice_codeunits(some[text].cast(pa.string()), 0, SAMPLE_CHARACTERS)
     columns = [*(pa.array(key[places]) for key in keys), texts, some[label].cast(pa.string())]
     return LabelSample(rows=pa.table(columns, schema=_SCHEMA).combine_chunks())
+
+
+def _candidates(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Places of hashes among which all those are that a sample may hold: a few, where there are many."""
+    reach = 2 * SAMPLE_ROWS
+    while reach < len(hashes):
+        few = np.flatnonzero(hashes <= np.partition(hashes, reach)[reach])
+        if len(np.unique(hashes[few])) > SAMPLE_ROWS:
+            return few
+        reach *= 8
+    return np.arange(len(hashes))
 
 
 def _smallest(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:

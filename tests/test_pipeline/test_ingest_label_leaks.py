@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from oracles_cleaning import make_frame
 
+from pipeline.ingest.dedupe.keys import exact_keys
 from pipeline.ingest.label_leaks import SAMPLE_ROWS, LabelSample, find_leaks, sample_labels, tokens_of
 
 LABELS = ("complaint", "inquiry", "suggestion")
@@ -57,6 +58,17 @@ def test_samples_merge_to_the_same_sample_in_any_blocks():
     random.Random(2).shuffle(pieces)
     assert reduce(LabelSample.merge, pieces, LabelSample.empty()).rows.equals(whole.rows)
     assert whole.merge(whole).rows.equals(whole.rows)
+
+
+@pytest.mark.parametrize("distinct", [1, 3000, 9000, 60_000])
+def test_samples_hold_the_smallest_hashes_however_often_texts_repeat(distinct):
+    texts = [f"text {i % distinct}" for i in range(60_000)]
+    labels = [str(i % 2) for i in range(60_000)]
+    sample = sample_labels(make_frame({"text": texts, "label": labels}), "text", "label").rows
+    pairs = pa.table({"text": texts, "label": labels}).group_by(["text", "label"]).aggregate([])
+    keys = [exact_keys(pairs, [name])[:, 0].tolist() for name in ("text", "label")]
+    expected = sorted(zip(*keys, strict=True))[:SAMPLE_ROWS]
+    assert list(zip(sample["hash"].to_pylist(), sample["mark"].to_pylist(), strict=True)) == expected
 
 
 def test_rows_without_text_label_or_life_are_not_sampled():
