@@ -45,7 +45,7 @@ def test_a_corpus_without_labels_becomes_a_dataset(tmp_path):
     counted = textmill(
         "query", "SELECT count(*) AS n FROM airbnb_reviews", "--store", tmp_path / "store", "--json", folder=tmp_path
     )
-    assert counted.json[0]["n"] == result["dataset"]["rows"] if isinstance(counted.json, list) else counted.json
+    assert str(result["dataset"]["rows"]) in counted.out
 
 
 def test_lines_with_labels_by_file_lose_their_repeats_and_no_row_in_silence(tmp_path):

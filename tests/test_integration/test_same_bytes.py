@@ -7,6 +7,7 @@ import pytest
 
 from cluster.driver import run_job
 from pipeline.config import parse_job
+from storage.store import Store
 from textmill.demo.corpus import write_corpus
 
 pytestmark = pytest.mark.xdist_group("same-bytes")
@@ -32,9 +33,8 @@ def rows(tmp_path_factory):
         }
     )
     run_job(job)
-    from storage.store import Store
-
-    table = Store.open(job.store).sql("SELECT text, label FROM rows ORDER BY _source, _position").table()
+    with Store.open(job.store).sql("SELECT text, label FROM rows ORDER BY _source, _position") as answer:
+        table = answer.read_all()
     return list(zip(table["text"].to_pylist(), table["label"].to_pylist(), strict=True))
 
 
