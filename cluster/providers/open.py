@@ -6,22 +6,10 @@ from pathlib import Path
 from distributed import Client
 
 from cluster.errors import ProfileError
-from cluster.providers.local import LocalProcesses, LocalThreads
-from cluster.providers.provider import Places, Provider, opened
+from cluster.providers.local import open_local
 from pipeline.config import ClusterConfig
 
-
-def provider_of(config: ClusterConfig, places: Places) -> Provider:
-    """The provider that `config` names; nothing is started yet.
-
-    Raises
-    ------
-    ProfileError
-        If there is no such profile.
-    """
-    if config.profile != "local":
-        raise ProfileError(config.profile, "there is no such profile; known: local")
-    return LocalProcesses(config, places) if config.processes else LocalThreads(config, places)
+PROVIDERS = {"local": open_local}
 
 
 def open_cluster(config: ClusterConfig, scratch: Path) -> AbstractContextManager[Client]:
@@ -32,4 +20,6 @@ def open_cluster(config: ClusterConfig, scratch: Path) -> AbstractContextManager
     ProfileError
         If there is no such profile.
     """
-    return opened(provider_of(config, Places(scratch=scratch, logs=scratch / "logs")))
+    if config.profile not in PROVIDERS:
+        raise ProfileError(config.profile, f"there is no such profile; known: {', '.join(PROVIDERS)}")
+    return PROVIDERS[config.profile](config, scratch)
