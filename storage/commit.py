@@ -24,7 +24,7 @@ from storage.locks import locked
 from storage.moves import Moves, part_name
 from storage.parquet import StagedPart
 from storage.scan import measured
-from storage.schema import content_schema, stored_schema, union_schema
+from storage.schema import stored_schema, union_schema
 from storage.table import (
     add_action,
     commit_files,

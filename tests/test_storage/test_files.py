@@ -38,7 +38,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     ],
 )
 def test_refusals_are_explained(tmp_path, code, kind):
-    with pytest.raises(kind, match="untouched|Nothing was committed"), files.explained(tmp_path):
+    with pytest.raises(kind, match=r"untouched|Nothing was committed"), files.explained(tmp_path):
         raise OSError(code, "refused")
     with pytest.raises(kind), files.explained(tmp_path):
         raise RuntimeError(f"Generic LocalFileSystem error: No (os error {code})")
