@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from storage import commit as committing
 from storage.fates import fates_files, read_fates
-from storage.history import Head, newest_head, resolve, version_count, versions
+from storage.history import Head, newest_head, require_files, resolve, version_count, versions
 from storage.layout import StoreLayout, is_dataset_name
 from storage.locks import locked
 from storage.scan import snapshot_of
@@ -123,7 +123,9 @@ class Datasets:
         limit
             At most so many rows.
         """
-        files = fates_files(self.layout.dataset(name), self._head(name, version))
+        layout, head = self.layout.dataset(name), self._head(name, version)
+        require_files(layout, head.version)
+        files = fates_files(layout, head)
         return read_fates(files, reason=reason, limit=limit)
 
     def rollback(self, name: str, version: int | str, *, message: str = "", author: str = "") -> Version:

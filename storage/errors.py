@@ -83,6 +83,10 @@ class DatasetNotFoundError(NotFoundError):
     """No dataset of this name."""
 
 
+class DatasetExistsError(StoreError, ValueError):
+    """There is a dataset of this name already."""
+
+
 class DatasetNameError(StoreError, ValueError):
     """The name cannot be a dataset's, tag's, run's or model's name."""
 

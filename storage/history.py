@@ -49,6 +49,11 @@ class Head:
     arranged: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def shown(self) -> tuple[str, ...]:
+        """Text columns whose least and greatest values may be told."""
+        return tuple(self.arranged.get("shown", ()))
+
+    @property
     def next_ordinal(self) -> int | None:
         """The ordinal of a version on top of it."""
         return None if self.ordinal is None else self.ordinal + 1

@@ -1,6 +1,7 @@
 """One Parquet file of a dataset: how it is encoded and what is known of it once written."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow.types as pt
 
 from storage.files import written_aside
 from storage.schema import to_stored
+from storage.statistics import nulls_note
 
 ROW_GROUP_BYTES = 32 << 20
 ROW_GROUP_ROWS = (16, 131_072)
@@ -124,7 +126,9 @@ def write_part(table: pa.Table, path: Path) -> StagedPart:
     stored = to_stored(table).combine_chunks()
     with written_aside(path) as file:
         sink = _HashingFile(file)
-        pq.write_table(stored, sink, row_group_size=row_group_rows(stored), **_encoding(stored, ()))
+        with pq.ParquetWriter(sink, stored.schema, **_encoding(stored, ())) as writer:
+            writer.write_table(stored, row_group_size=row_group_rows(stored))
+            writer.add_key_value_metadata(nulls_note(_nulls_of(stored)))
     return StagedPart(path=str(path), rows=stored.num_rows, bytes=sink.bytes, sha256=sink.hexdigest())
 
 
@@ -139,6 +143,10 @@ def _encoding(stored: pa.Table, shown: Sequence[str]) -> dict[str, Any]:
         "write_statistics": measured or False,
         "store_schema": False,
     }
+
+
+def _nulls_of(table: pa.Table) -> dict[str, int]:
+    return {name: table[name].null_count for name in table.column_names}
 
 
 def write_batches(
@@ -165,9 +173,12 @@ def write_batches(
         sink = _HashingFile(file)
         with pq.ParquetWriter(sink, schema, **_encoding(first, shown)) as writer:
             writer.write_table(first, row_group_size=max(1, first.num_rows))
+            nulls = Counter(_nulls_of(first))
             for group in groups:
                 writer.write_table(group, row_group_size=group.num_rows)
+                nulls.update(_nulls_of(group))
                 rows += group.num_rows
+            writer.add_key_value_metadata(nulls_note(nulls))
     return StagedPart(path=str(path), rows=rows, bytes=sink.bytes, sha256=sink.hexdigest())
 
 

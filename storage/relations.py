@@ -18,6 +18,7 @@ from storage.registry import Models, Runs
 from storage.sql_text import list_of, no_rows, quoted, rows_of_snapshot
 from storage.system import SERIAL, SystemTable
 from storage.tags import Tags
+from storage.vacuumed import vacuumed_numbers
 from storage.versions import Snapshot
 
 SYSTEM_TABLES = ("fates", "models", "runs", "tags", "versions")
@@ -110,8 +111,9 @@ def _fates(layout: StoreLayout, names: list[str], moment: int) -> _Made:
     rows: list[dict[str, Any]] = []
     for name in names:
         dataset = layout.dataset(name)
+        gone = vacuumed_numbers(dataset)
         for entry in entries(dataset):
-            if entry.timestamp * 1_000_000 <= moment:
+            if entry.timestamp * 1_000_000 <= moment and entry.number not in gone:
                 for file in fates_files(dataset, head_of(dataset, entry)):
                     whose = {"dataset": file.dataset, "version": file.version, "run": file.run}
                     rows.append({"filename": file.path, **whose})

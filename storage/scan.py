@@ -15,7 +15,18 @@ from storage.schema import content_schema, fit, selected
 from storage.table import open_table, table_files, table_schema
 from storage.versions import DataFile, Snapshot
 
-__all__ = ["DataFile", "Snapshot", "Span", "cut", "file_schema", "iter_rows", "read_span", "read_spans", "snapshot_of"]
+__all__ = [
+    "DataFile",
+    "Snapshot",
+    "Span",
+    "cut",
+    "file_schema",
+    "iter_file",
+    "iter_rows",
+    "read_span",
+    "read_spans",
+    "snapshot_of",
+]
 
 BATCH_ROWS = 16_384
 
@@ -151,6 +162,11 @@ def read_spans(spans: Sequence[Span], columns: Sequence[str] | None = None, *, s
         [wanted.empty_table()]
         + [read_span(span.file, span.start, span.stop, wanted.names, schema=schema) for span in spans]
     )
+
+
+def iter_file(file: DataFile, schema: pa.Schema, *, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+    """A file's rows in order with the columns of `schema` (nulls where it lacks one), as in `iter_rows`."""
+    return _batches(Span(file=file, start=0, stop=file.rows), schema, batch_rows)
 
 
 def iter_rows(

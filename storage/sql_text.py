@@ -20,6 +20,9 @@ _TYPES = {
     pa.date32(): "DATE",
 }
 
+#: The columns of `rows_with_places`.
+FILE, ROW = "_textmill_file", "_textmill_row"
+
 
 def quoted(name: str) -> str:
     """The name as an SQL identifier."""
@@ -67,6 +70,19 @@ def rows_of_files(schema: pa.Schema, paths: Sequence[str], *, uniform: bool) -> 
     return (
         f"SELECT {columns} FROM ({no_rows(schema)} UNION ALL BY NAME "  # noqa: S608 - quoted
         f"SELECT * FROM read_parquet({files}, hive_partitioning = false, union_by_name = true))"
+    )
+
+
+def rows_with_places(schema: pa.Schema, paths: Sequence[str]) -> str:
+    """As `rows_of_files`, with each row's file under `FILE` and its number there under `ROW`."""
+    places = pa.schema([*schema, (FILE, pa.string()), (ROW, pa.int64())])
+    if not paths:
+        return no_rows(places)
+    columns = ", ".join(quoted(field.name) for field in schema)
+    options = f"hive_partitioning = false, union_by_name = true, filename = {literal(FILE)}, file_row_number = true"
+    return (
+        f"SELECT {columns}, {quoted(FILE)}, file_row_number AS {quoted(ROW)} FROM ({no_rows(schema)} "  # noqa: S608
+        f"UNION ALL BY NAME SELECT * FROM read_parquet({list_of(paths)}, {options}))"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from storage.datasets import Datasets
+from storage.arranging.facade import Arranging
 from storage.diff import Differ, VersionDiff
 from storage.errors import DatasetNotFoundError, QueryError
 from storage.files import make_folder
@@ -26,7 +26,7 @@ from storage.versions import CommitRequest, Version
 from storage.views import refresh_views, views_are_stale
 
 
-class Store(Datasets, Records):
+class Store(Arranging, Records):
     """A store in a directory; open one with `Store.open`.
 
     Any number of processes may use the same store at once, without a server. Nothing in it depends on where it
@@ -40,7 +40,7 @@ class Store(Datasets, Records):
 
     def __init__(self, root: Path) -> None:
         layout = StoreLayout(root)
-        Datasets.__init__(self, layout)
+        Arranging.__init__(self, layout)
         Records.__init__(self, layout)
 
     @classmethod
@@ -155,9 +155,13 @@ class Store(Datasets, Records):
         return refresh_views(self.layout, self.names(), self.snapshot, anew=True)
 
     def commit(self, request: CommitRequest) -> Version:
-        """As `storage.datasets.Datasets.commit`; ``store.duckdb`` shows the version afterwards."""
+        """As `storage.datasets.Datasets.commit`; ``store.duckdb`` shows the version afterwards.
+
+        A dataset that was asked to compacts itself then, as a version of its own.
+        """
         version = super().commit(request)
         refresh_views(self.layout, [request.dataset], self.snapshot, anew=False)
+        self.compact_if_asked(request.dataset)
         return version
 
     def rollback(self, name: str, version: int | str, *, message: str = "", author: str = "") -> Version:

@@ -6,7 +6,6 @@ anew. The run id goes into the log as a Delta application transaction, so that o
 whether the run has landed, however many versions there are.
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,10 +23,10 @@ from storage.errors import DatasetNotFoundError, StoreDamagedError
 from storage.files import explained, sync_file, sync_folder
 from storage.layout import DELTA_LOG, DatasetLayout
 from storage.log import KEY, entry_path
+from storage.statistics import file_statistics
 from storage.versions import DataFile, data_file
 
 _CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
-_STATISTICS = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.date32())
 
 
 @contextmanager
@@ -105,33 +104,8 @@ def remove_action(file: DataFile, *, data_change: bool) -> RemoveAction:
 def add_action(
     path: Path, footer: pq.FileMetaData, size: int, *, data_change: bool = True, shown: Sequence[str] = ()
 ) -> AddAction:
-    """The log's record of a file: row count, and least and greatest values of whole numbers and dates.
-
-    Text is left out: statistics would repeat it in the clear. Only the columns of `shown` are told, those that
-    someone asked to sort or partition by.
-    """
-    least: dict[str, Any] = {}
-    greatest: dict[str, Any] = {}
-    schema = footer.schema.to_arrow_schema()
-    for index, field in enumerate(schema):
-        if field.type in _STATISTICS or field.name in shown:
-            span = _span(footer, index)
-            if span is not None:
-                least[field.name], greatest[field.name] = map(_plain, span)
-    stats = {"numRecords": footer.num_rows, "minValues": least, "maxValues": greatest}
-    return AddAction(path.name, size, {}, int(path.stat().st_mtime * 1000), data_change, json.dumps(stats))
-
-
-def _span(footer: pq.FileMetaData, column: int) -> tuple[Any, Any] | None:
-    groups = [footer.row_group(group).column(column).statistics for group in range(footer.num_row_groups)]
-    known = [stats for stats in groups if stats is not None and stats.has_min_max]
-    if len(known) < len(groups) or not known:
-        return None
-    return min(stats.min for stats in known), max(stats.max for stats in known)
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, (int, str, float)) else value.isoformat()
+    """The log's record of a file, with what `storage.statistics` tells of its columns."""
+    return AddAction(path.name, size, {}, int(path.stat().st_mtime * 1000), data_change, file_statistics(footer, shown))
 
 
 def _properties(facts: Mapping[str, Any], run: str | None, number: int) -> CommitProperties:

@@ -4,6 +4,9 @@ import hashlib
 import struct
 from collections import Counter
 
+import pyarrow as pa
+
+from storage.fates import FATE_SCHEMA
 from storage.fingerprint import Fingerprint, fingerprint_of
 from storage.parquet import write_part
 from storage.scan import iter_rows
@@ -73,6 +76,11 @@ def stage(store, run, tables, *, dataset="reviews", mode="replace", fates=(), **
         fates=tuple(write_part(table, folder / f"fates-{n}.parquet") for n, table in enumerate(fates)),
         **more,
     )
+
+
+def fates_of(*rows):
+    """A table of fates from tuples in the order of `FATE_SCHEMA`."""
+    return pa.Table.from_pylist([dict(zip(FATE_SCHEMA.names, row, strict=True)) for row in rows], schema=FATE_SCHEMA)
 
 
 def rows_of(store, dataset="reviews", at=None):

@@ -8,6 +8,7 @@ import click
 from cluster.errors import ClusterError, ProfileError
 from pipeline.errors import JobFileError, PipelineError
 from storage.errors import (
+    DatasetExistsError,
     DatasetNameError,
     NotFoundError,
     QueryError,
@@ -21,6 +22,7 @@ FAILED, WRONG, CANCELLED = 1, 2, 3
 _WRONG = (
     JobFileError,
     ProfileError,
+    DatasetExistsError,
     DatasetNameError,
     NotFoundError,
     QueryError,
