@@ -62,7 +62,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     def refuse(*_args, **_settings):
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(parquet.pq, "write_table", refuse)
+    monkeypatch.setattr(parquet.pq.ParquetWriter, "write_table", refuse)
     with pytest.raises(DiskFullError, match="no room left"):
         write_part(TABLE, tmp_path / "part.parquet")
     assert list(tmp_path.iterdir()) == []
