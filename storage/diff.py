@@ -4,12 +4,13 @@ Files that both versions have cannot make a difference, so only the others are r
 (`EXCEPT ALL`), which spills to disk beyond the memory it is given.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
+from storage.errors import QueryError
 from storage.paging import Cursor
 from storage.query import QueryResult, Relations
 from storage.sandbox import DEFAULT_MEMORY_BYTES
@@ -18,6 +19,7 @@ from storage.sql_text import quoted, rows_of_files, sql_type
 from storage.versions import Snapshot, Version
 
 _BEFORE, _AFTER = "before", "after"
+CHANGED = "changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +72,59 @@ class Differ:
         self._cache, self._memory_bytes = cache, memory_bytes
         self._schema = _common(content_schema(left.schema), content_schema(right.schema))
 
-    def rows(self, which: str) -> QueryResult:
-        """The rows that are only in one version, streamed: ``"added"`` (in the right one) or ``"removed"``."""
-        return self._ask(f"{_difference(which)} ORDER BY ALL")
+    def rows(self, which: str, key: Sequence[str] = ()) -> QueryResult:
+        """The rows that differ, streamed: ``"added"`` (in the right version), ``"removed"`` or ``"changed"``.
+
+        Parameters
+        ----------
+        key
+            Columns that tell rows apart. Without them rows are compared as a whole, and none counts as changed. With
+            them a row is added or removed where its key is in one version only; a changed one has its key, then for
+            every other column what it was and what it is.
+
+        Raises
+        ------
+        QueryError
+            If "changed" is asked for without a key, a key is no column of both versions, or occurs twice in one.
+        """
+        if not key and which != CHANGED:
+            return self._ask(f"{_difference(which)} ORDER BY ALL")
+        self._require_key(key)
+        return self._ask(self._by_key(which, key))
+
+    def _require_key(self, key: Sequence[str]) -> None:
+        both = set(self._left.schema.names) & set(self._right.schema.names)
+        missing = [name for name in key if name not in both]
+        if missing or not key:
+            told = ", ".join(map(repr, missing)) or "no column"
+            raise QueryError("diff by key", f"{told} is a column of both versions", f"Name some of {_told(both)}.")
+        columns = ", ".join(map(quoted, key))
+        for side, snapshot in ((_BEFORE, self._left), (_AFTER, self._right)):
+            query = f"SELECT {columns} FROM {side} GROUP BY ALL HAVING count(*) > 1 LIMIT 1"  # noqa: S608 - quoted
+            # Over all files: a key that an unchanged file holds too would make the answer wrong.
+            with self._run(query) as result:
+                for row in result.read_all().to_pylist():
+                    raise QueryError(
+                        "diff by key",
+                        f"version {snapshot.version.number} has {row} more than once",
+                        "Name columns that tell rows apart, or compare without a key.",
+                    )
+
+    def _by_key(self, which: str, key: Sequence[str]) -> str:
+        same = " AND ".join(f"b.{quoted(name)} IS NOT DISTINCT FROM a.{quoted(name)}" for name in key)
+        if which != CHANGED:
+            one, other = (_AFTER, _BEFORE) if which == "added" else (_BEFORE, _AFTER)
+            return f"SELECT a.* FROM {one} a ANTI JOIN {other} b ON {same} ORDER BY ALL"  # noqa: S608 - quoted
+        others = [field.name for field in self._schema if field.name not in key]
+        shown = [f"a.{quoted(name)} AS {quoted(name)}" for name in key]
+        for name in others:
+            shown += [f"b.{quoted(name)} AS {quoted(f'{name} (was)')}", f"a.{quoted(name)} AS {quoted(name)}"]
+        differs = " OR ".join(f"b.{quoted(name)} IS DISTINCT FROM a.{quoted(name)}" for name in others) or "false"
+        order = ", ".join(f"a.{quoted(name)}" for name in key)
+        return (
+            f"SELECT {', '.join(shown)} FROM {_AFTER} a JOIN {_BEFORE} b ON {same} "  # noqa: S608 - quoted
+            f"WHERE {differs} ORDER BY {order}"
+        )
 
     def _ask(self, query: str) -> QueryResult:
         shared = {file.path for file in self._left.files} & {file.path for file in self._right.files}
@@ -131,6 +183,10 @@ class Differ:
     def _count(self, which: str) -> int:
         with self._ask(f"SELECT count(*) FROM ({_difference(which)})") as result:  # noqa: S608 - own text
             return int(result.read_all().column(0)[0].as_py())
+
+
+def _told(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _common(left: pa.Schema, right: pa.Schema) -> pa.Schema:

@@ -78,6 +78,8 @@ class Edit:
         How the files lie, see `storage.facts.VersionFacts`.
     shown
         Text columns whose least and greatest values go into the log.
+    whole
+        Whether every added file has all columns of `schema`.
     """
 
     fingerprint: Fingerprint
@@ -91,6 +93,7 @@ class Edit:
     replace: bool = False
     arranged: Mapping[str, Any] = field(default_factory=dict)
     shown: Sequence[str] = ()
+    whole: bool = True
 
 
 def place_of(file: DataFile) -> Place | None:
@@ -227,7 +230,7 @@ def _facts(base: Head, edit: Edit, note: Note) -> VersionFacts:
         files=kept[2] + len(parts) - len(gone),
         fingerprint=edit.fingerprint,
         schema=edit.schema,
-        uniform=edit.replace or (base.uniform and set(edit.schema.names) == set(base.columns)),
+        uniform=edit.whole and (edit.replace or (base.uniform and set(edit.schema.names) == set(base.columns))),
         fates=edit.fates,
         ordinal=base.next_ordinal,
         changes=edit.changes,

@@ -155,6 +155,7 @@ class Upserting:
             fates=base.fates,
             arranged=base.arranged,
             shown=base.shown,
+            whole=set(self.given.schema.names) == set(schema.names),
         )
 
     def _rows_given(self) -> str:

@@ -170,6 +170,15 @@ def test_an_upsert_may_bring_columns(store):
     assert store.delete("reviews", "stars IS NULL").rows == 1
 
 
+def test_an_upsert_may_lack_columns(store):
+    commit(store, "r1", pa.table({"id": [1, 2], "text": ["a", "b"], "n": [1, 2]}))
+    version = store.upsert("reviews", batches({"id": 2, "text": "c"}, schema=KEYED), KEYED, ["id"])
+    assert rows_of(store) == [{"id": 1, "text": "a", "n": 1}, {"id": 2, "text": "c", "n": None}]
+    assert version.fingerprint == digest_of(store)
+    with store.sql("SELECT sum(n) AS n FROM reviews") as result:
+        assert result.read_all().to_pylist() == [{"n": 1}]
+
+
 @pytest.mark.parametrize(
     ("rows", "key", "message"),
     [
@@ -330,3 +339,38 @@ def test_types_have_names():
     for wrong in ("nope", "decimal(0,0)", "decimal(99,1)", "decimal(2,3)", ""):
         with pytest.raises(errors.SchemaMismatchError, match="not a type"):
             type_named(wrong)
+
+
+def test_a_diff_by_key_tells_added_removed_and_changed_rows(store):
+    three_files(store)
+    commit(store, "r3", pa.table({"id": [100], "text": ["gone"]}), mode="append")
+    rows = [{"id": 4, "text": "new"}, {"id": 99, "text": None}, {"id": 7, "text": "t7"}]
+    store.upsert("reviews", batches(*rows, schema=KEYED), KEYED, ["id"])
+    store.delete("reviews", "id = 100")
+    differ = store.differ("reviews", 3)
+
+    def found(which, key=("id",)):
+        with differ.rows(which, key) as result:
+            return result.read_all().to_pylist()
+
+    assert found("added") == [{"id": 99, "text": None}]
+    assert found("removed") == [{"id": 100, "text": "gone"}]
+    assert found("changed") == [{"id": 4, "text (was)": "t4", "text": "new"}]
+    for key, message in (((), "no column is a column"), (("nope",), "'nope'"), (("text",), "more than once")):
+        with pytest.raises(errors.QueryError, match=message):
+            differ.rows("changed", key)
+
+
+@settings(max_examples=8, deadline=None)
+@given(*[st.dictionaries(st.integers(0, 5), st.sampled_from(["a", "b", None]), max_size=6)] * 2)
+def test_differences_by_key_are_those_of_dicts(tmp_path_factory, left, right):
+    store = Store.open(tmp_path_factory.mktemp("diff") / "s", create=True)
+    for run, model in (("l", left), ("r", right)):
+        commit(store, run, pa.Table.from_pylist([{"id": k, "text": v} for k, v in model.items()], schema=KEYED))
+    differ = store.differ("reviews", 0, 1)
+    ids = {
+        which: set(differ.rows(which, ["id"]).read_all()["id"].to_pylist()) for which in ("added", "removed", "changed")
+    }
+    assert ids["added"] == right.keys() - left.keys()
+    assert ids["removed"] == left.keys() - right.keys()
+    assert ids["changed"] == {k for k in left.keys() & right.keys() if left[k] != right[k]}

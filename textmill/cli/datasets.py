@@ -91,20 +91,29 @@ def versions(name: str, store: str, as_json: bool) -> None:
     examples=[
         ("textmill diff tickets 1 2", "what changed from version 1 to version 2"),
         ("textmill diff tickets 1 --rows added", "the rows that only the newest version has"),
+        ("textmill diff tickets 1 --rows changed --key id", "rows of the same id with other content, before and after"),
     ]
 )
 @click.argument("name", type=DATASET)
 @click.argument("old", type=VERSION)
 @click.argument("new", type=VERSION, required=False)
-@click.option("--rows", type=click.Choice(["added", "removed"]), help="Print these rows themselves.")
+@click.option("--rows", type=click.Choice(["added", "removed", "changed"]), help="Print these rows themselves.")
+@click.option("--key", multiple=True, metavar="COLUMN", help="Tell rows apart by this column; may be repeated.")
 @click.option("--label", default="label", show_default=True, help="The column whose values are counted.")
 def diff(
-    name: str, old: int | str, new: int | str | None, rows: str | None, label: str, store: str, as_json: bool
+    name: str,
+    old: int | str,
+    new: int | str | None,
+    rows: str | None,
+    key: tuple[str, ...],
+    label: str,
+    store: str,
+    as_json: bool,
 ) -> None:
     """Compare two versions of a dataset: rows by content, columns, labels, and what became of the records."""
     opened = Store.open(store)
     if rows is not None:
-        with opened.differ(name, old, new).rows(rows) as found:
+        with opened.differ(name, old, new).rows(rows, key) as found:
             return print_batches(found.schema, found.batches(), as_json=as_json)
     facts = difference(opened.diff(name, old, new, label=label))
     if as_json:

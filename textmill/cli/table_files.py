@@ -8,6 +8,8 @@ from typing import IO, Any
 import click
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.ipc
+import pyarrow.json
 import pyarrow.parquet as pq
 
 from storage.files import written_aside
@@ -85,3 +87,71 @@ def write_table_file(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordB
             "or choose another format."
         ) from error
     return rows
+
+
+def read_table_file(path: Path, known: pa.Schema) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """The columns of a file and its rows in a stream; the suffix says its format.
+
+    Parameters
+    ----------
+    path
+        Its suffix is one of `SUFFIXES`. A CSV file has a line of names first, and empty fields are null.
+    known
+        Columns whose types are certain: they are read as these, others as they look.
+
+    Raises
+    ------
+    click.ClickException
+        If the file cannot be understood, or a value cannot be of its column's type.
+    """
+    try:
+        schema, batches = _OPENED[path.suffix](path, known)
+        types = {field.name: field.type for field in known}
+        schema = pa.schema([field.with_type(types.get(field.name, field.type)) for field in schema])
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise _unreadable(path, error) from error
+    return schema, _casted(path, schema, batches)
+
+
+def _casted(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    try:
+        for batch in batches:
+            yield batch.cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> click.ClickException:
+    return click.ClickException(f"{path}: cannot be read: {error}. Nothing was committed.")
+
+
+def _csv_rows(path: Path, known: pa.Schema) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=known, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
+    )
+    parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    reader = pyarrow.csv.open_csv(path, convert_options=convert, parse_options=parse)
+    return reader.schema, reader
+
+
+def _json_rows(path: Path, known: pa.Schema) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+    reader = pyarrow.json.open_json(path, parse_options=pyarrow.json.ParseOptions(explicit_schema=known))
+    return reader.schema, reader
+
+
+def _parquet_rows(path: Path, _known: pa.Schema) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+    file = pq.ParquetFile(path)
+    return file.schema_arrow, file.iter_batches()
+
+
+def _arrow_rows(path: Path, _known: pa.Schema) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+    reader = pa.ipc.open_file(path)
+    return reader.schema, (reader.get_batch(number) for number in range(reader.num_record_batches))
+
+
+_OPENED: dict[str, Callable[[Path, pa.Schema], tuple[pa.Schema, Iterable[pa.RecordBatch]]]] = {
+    ".csv": _csv_rows,
+    ".jsonl": _json_rows,
+    ".parquet": _parquet_rows,
+    ".arrow": _arrow_rows,
+}

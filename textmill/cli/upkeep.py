@@ -4,14 +4,85 @@ from dataclasses import asdict
 
 import click
 
+from storage.arranging.plan import TARGET_BYTES, Advice, Arrangement
 from storage.store import Store
 from storage.vacuum import DEFAULT_AGE_HOURS
 from storage.verify import ORPHAN
+from textmill.cli.datasets import version_facts
 from textmill.cli.failures import FAILED
 from textmill.cli.names import DATASET
 from textmill.cli.output import print_json, print_table
+from textmill.cli.sizes import SIZE
 from textmill.cli.verb import verb
 from textmill.report.units import counted, size
+
+
+@verb(
+    examples=[
+        ("textmill compact tickets", "put small files together; rows keep their order"),
+        ("textmill compact tickets --sort created --target 256MB", "sort all rows, so that filters on it skip files"),
+        ("textmill compact tickets --partition 'month(created)' --sort label", "no file has rows of two months"),
+        ("textmill compact tickets --advice", "tell whether it pays, and change nothing"),
+        ("textmill compact tickets --automatic on", "from now on by itself, after commits, where it pays"),
+    ]
+)
+@click.argument("name", type=DATASET)
+@click.option("--target", type=SIZE, default=TARGET_BYTES, show_default="128MB", help="Size of a file.")
+@click.option("--sort", multiple=True, metavar="COLUMN", help="Sort all rows by this column; may be repeated.")
+@click.option(
+    "--z-order", multiple=True, metavar="COLUMN", help="Order rows so that filters on any of these columns skip files."
+)
+@click.option(
+    "--partition",
+    multiple=True,
+    metavar="COLUMN",
+    help="No file has two values of this column, or of year(c), month(c), day(c).",
+)
+@click.option("--advice", is_flag=True, help="Tell whether it pays and why; change nothing.")
+@click.option("--automatic", type=click.Choice(["on", "off"]), help="Whether the dataset compacts itself.")
+@click.option("-m", "--message", default="", help="A line for the history.")
+def compact(
+    name: str,
+    target: int,
+    sort: tuple[str, ...],
+    z_order: tuple[str, ...],
+    partition: tuple[str, ...],
+    advice: bool,
+    automatic: str | None,
+    message: str,
+    store: str,
+    as_json: bool,
+) -> None:
+    """Put small files together. Rows, fingerprint and earlier versions stay as they are.
+
+    Text columns to sort or partition by get statistics, which tell their least and greatest values to whoever can
+    read the store. Without options files are arranged as they were last arranged.
+    """
+    opened = Store.open(store)
+    if automatic is not None:
+        opened.set_automatic(name, on=automatic == "on")
+        if as_json:
+            return print_json({"dataset": name, "automatic": automatic == "on"})
+        return click.echo(f"{name} {'compacts itself where that pays' if automatic == 'on' else 'is left as it is'}")
+    if advice:
+        told = opened.advice(name)
+        return print_json(asdict(told)) if as_json else click.echo(_advice(name, told))
+    before = opened.version(name)
+    wanted = Arrangement(target_bytes=target, sort=sort, z_order=z_order, partition=partition)
+    plain = not wanted.reorders and target == TARGET_BYTES
+    made = opened.compact(name, None if plain else wanted, message=message)
+    if as_json:
+        return print_json(version_facts(made))
+    if made.number == before.number:
+        return click.echo(f"The files of {name} version {made.number} are as wanted.")
+    return click.echo(f"{name} version {made.number}: {counted(before.files, 'file')} became {made.files:,}")
+
+
+def _advice(name: str, told: Advice) -> str:
+    if not told.pays:
+        return f"Compacting {name} does not pay: {told.reason}."
+    sort = "".join(f" --sort {column}" for column in told.sort)
+    return f"It pays to run `textmill compact {name}{sort}`: {told.reason} ({size(told.rewritten_bytes)} to write)."
 
 
 @verb(
