@@ -24,7 +24,7 @@ from storage.files import explained, sync_file, sync_folder
 from storage.layout import DELTA_LOG, DatasetLayout
 from storage.log import KEY, entry_path
 from storage.statistics import file_statistics
-from storage.versions import DataFile, data_file
+from storage.versions import DataFile
 
 _CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
 
@@ -81,12 +81,15 @@ def table_files(layout: DatasetLayout, table: DeltaTable) -> tuple[DataFile, ...
         actions["size_bytes"].to_pylist(),
         strict=True,
     )
+    # Joined as texts: a `Path` for each of 10,000 files would cost more than reading the log.
+    folder = str(layout.folder)
     return tuple(
-        data_file(layout.folder, path, _rows(layout.folder / path, rows), size) for path, rows, size in sorted(lines)
+        DataFile(path=path, rows=_rows(path, rows), bytes=size)
+        for path, rows, size in ((f"{folder}/{name}", rows, size) for name, rows, size in sorted(lines))
     )
 
 
-def _rows(path: Path, known: int | None) -> int:
+def _rows(path: str, known: int | None) -> int:
     # Other programs may leave the count out.
     return known if known is not None else int(pq.read_metadata(path).num_rows)
 

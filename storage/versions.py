@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -183,8 +182,3 @@ def parse_time(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-def data_file(folder: Path, path: str, rows: int, size: int) -> DataFile:
-    """The record of a file at `path` relative to its dataset's `folder`."""
-    return DataFile(path=str(folder / path), rows=rows, bytes=size)
