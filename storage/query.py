@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
 
 from storage.paging import Cursor
+from storage.pruning import Scanned
 from storage.sandbox import (
     DEFAULT_MEMORY_BYTES,
     add_views,
@@ -73,7 +74,11 @@ class QueryResult:
         The Arrow schema of the batches.
     pins
         Dataset -> version number that the rows come from.
+    scanned
+        Dataset -> what is read of it at most.
     """
+
+    scanned: Mapping[str, Scanned] = MappingProxyType({})
 
     # Also there when the constructor fails, for `close`.
     _connection: duckdb.DuckDBPyConnection | None = None

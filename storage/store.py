@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Self
 
 from storage.arranging.facade import Arranging
+from storage.arranging.plan import Observed
+from storage.arranging.policy import observe
 from storage.diff import Differ, VersionDiff
 from storage.errors import DatasetNotFoundError, QueryError
 from storage.files import make_folder
@@ -15,14 +17,15 @@ from storage.layout import DatasetLayout, StoreLayout
 from storage.locks import locked
 from storage.mark import open_root
 from storage.paging import Cursor, decode_cursor, query_digest
+from storage.pruning import Scanned, prune
 from storage.query import QueryResult
 from storage.records import Records
 from storage.relations import mentioned, relations_for
 from storage.sandbox import DEFAULT_MEMORY_BYTES
-from storage.table import has_table
+from storage.table import file_bounds, has_table
 from storage.vacuum import DEFAULT_AGE_HOURS, VacuumReport, vacuum
 from storage.verify import Problem, verify_dataset, verify_folders, verify_models
-from storage.versions import CommitRequest, Version
+from storage.versions import CommitRequest, Snapshot, Version
 from storage.views import refresh_views, views_are_stale
 
 
@@ -129,9 +132,34 @@ class Store(Arranging, Records):
         """
         names = self.names()
         start = self._start(query, names, at or {}, limit, cursor)
-        snapshots = {name: self.snapshot(name, number) for name, number in start.pins.items()}
+        snapshots, scanned = self._pruned(query, start.pins)
         relations = relations_for(self.layout, query, names, snapshots, start.moment)
-        return QueryResult(query, relations, start, limit, self.layout.cache("spill"), memory_bytes)
+        result = QueryResult(query, relations, start, limit, self.layout.cache("spill"), memory_bytes)
+        result.scanned = scanned
+        return result
+
+    def _pruned(self, query: str, pins: Mapping[str, int]) -> tuple[dict[str, Snapshot], dict[str, Scanned]]:
+        """The versions without the files that the query cannot need; what it filtered by is remembered."""
+        snapshots = {name: self.snapshot(name, number) for name, number in pins.items()}
+        bounds = {name: file_bounds(self.layout.dataset(name), number) for name, number in pins.items()}
+        kept, scanned = prune(query, snapshots, bounds, self.layout.cache("spill"))
+        for name, told in scanned.items():
+            seen = Observed(queries=1, files=told.files_before, opened=told.files)
+            observe(self.layout, name, dict.fromkeys(sorted(told.columns), seen))
+        return kept, scanned
+
+    def explain(self, query: str, *, at: Mapping[str, int | str] | None = None) -> tuple[str, dict[str, Scanned]]:
+        """DuckDB's plan of a query, and what it reads at most of each dataset; nothing is read.
+
+        Raises
+        ------
+        QueryError
+            If the query cannot be run as written.
+        """
+        with self.sql(f"EXPLAIN {query}", at=at) as result:
+            plan = "\n".join(str(row[-1]) for row in zip(*result.read_all().to_pydict().values(), strict=True))
+        pins = self._start(query, self.names(), at or {}, None, None).pins
+        return plan, self._pruned(query, pins)[1]
 
     def _start(
         self, query: str, names: list[str], at: Mapping[str, int | str], limit: int | None, cursor: str | None

@@ -89,6 +89,11 @@ def table_files(layout: DatasetLayout, table: DeltaTable) -> tuple[DataFile, ...
     )
 
 
+def file_bounds(layout: DatasetLayout, number: int) -> pa.Table:
+    """A row for each file of a version: its name under `path`, ``min.c`` and ``max.c`` of columns c."""
+    return pa.table(open_table(layout, number).get_add_actions(flatten=True))
+
+
 def _rows(path: str, known: int | None) -> int:
     # Other programs may leave the count out.
     return known if known is not None else int(pq.read_metadata(path).num_rows)

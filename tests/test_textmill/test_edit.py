@@ -100,3 +100,13 @@ def test_changed_rows_are_shown_by_key(run, folder):
     row = json.loads(shown.stdout)
     assert (row["text"], row["label (was)"], row["label"]) == ("退款 please", "complaint", "inquiry")
     assert run("diff", "tickets", "1", "2", "--rows", "changed").exit_code == 2
+
+
+def test_a_query_is_explained(run):
+    run("compact", "tickets", "--partition", "label")
+    query = "SELECT text FROM tickets WHERE label = 'inquiry'"
+    shown = run("query", query, "--explain").stdout
+    assert "tickets version 2: 1 of 2 files" in shown
+    assert "filter (label = 'inquiry')" in shown
+    told = json.loads(run("query", query, "--explain", "--json").stdout)
+    assert (told["reads"]["tickets"]["files"], told["reads"]["tickets"]["columns"]) == (1, ["label"])
