@@ -4,7 +4,6 @@ Before the entry is there, nobody sees the files; once it is, the version is who
 files that no version names: the same run finds them again, anyone else's vacuum removes them.
 """
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +17,7 @@ from storage.errors import CommitConflictError, DatasetNameError, SchemaMismatch
 from storage.facts import VersionFacts
 from storage.fates import check_fates
 from storage.fingerprint import Fingerprint
-from storage.history import Head, newest_head, require_files
+from storage.history import Head, newest_head
 from storage.layout import DatasetLayout, run_digest
 from storage.locks import locked
 from storage.moves import Moves, part_name
@@ -32,13 +31,12 @@ from storage.table import (
     landed,
     open_table,
     prepare_columns,
-    restore_files,
     table_files,
     table_schema,
 )
-from storage.versions import APPEND, REPLACE, ROLLBACK, CommitRequest, DataFile, Snapshot, Version
+from storage.versions import APPEND, IMPORT, REPLACE, CommitRequest, DataFile, Snapshot, Version
 
-__all__ = ["CommitRequest", "Plan", "Version", "commit", "plan_commit", "preview", "rollback"]
+__all__ = ["CommitRequest", "Plan", "Version", "commit", "plan_commit", "preview"]
 
 _ROUNDS = 50
 
@@ -103,6 +101,7 @@ def plan_commit(request: CommitRequest, base: Head | None, earlier: pa.Schema | 
         ],
         ordinal=1 if base is None else base.next_ordinal,
         arranged={} if base is None else base.arranged,
+        copied_from=request.copied_from,
     )
     return Plan(number=number, schema=schema, facts=facts.to_dict())
 
@@ -128,7 +127,7 @@ def _told(columns: dict[str, pa.DataType]) -> str:
 
 
 def _check_request(request: CommitRequest, layout: DatasetLayout) -> None:
-    if request.mode not in (REPLACE, APPEND):
+    if request.mode not in (REPLACE, APPEND, IMPORT):
         raise StagedPartError(repr(request.mode), "not a mode of commit", 'Use "replace" or "append".')
     if len(request.schema) == 0:
         raise SchemaMismatchError(f"dataset {layout.name}", "no columns", "Commit at least one column.")
@@ -231,7 +230,7 @@ def _round(
         table,
         adds,
         plan.schema,
-        replace=request.mode == REPLACE,
+        replace=request.mode != APPEND,
         facts=plan.facts,
         run=request.run,
         number=plan.number,
@@ -277,55 +276,3 @@ def preview(layout: DatasetLayout, request: CommitRequest) -> Snapshot:
     )
     staged = (DataFile(path=part.path, rows=part.rows, bytes=part.bytes) for part in parts)
     return Snapshot(version=version, schema=plan.schema, files=(*earlier, *staged), uniform=facts["uniform"])
-
-
-def rollback(layout: DatasetLayout, target: Head, *, message: str, author: str) -> int:
-    """The number of a new version with the files and columns of `target`; nothing is copied.
-
-    Where `target` is the newest version already, that is its own number.
-
-    Raises
-    ------
-    VersionVacuumedError
-        If the target has lost its files.
-    DiskFullError, StoreNotWritableError, StoreBusyError, CommitConflictError
-        If it cannot be committed.
-    """
-    run = f"rollback-{secrets.token_hex(8)}"
-    with locked(layout.lock):
-        require_files(layout, target.version)
-
-        def play() -> int:
-            table = open_table(layout)
-            if table.version() == target.version.number:
-                return target.version.number
-            facts = rollback_facts(target, newest_head(layout), run, message, author)
-            number = table.version() + 1
-            restore_files(layout, table, target.version.number, facts=facts, run=run, number=number)
-            return number
-
-        return take_rounds(layout, run, play)
-
-
-def rollback_facts(target: Head, newest: Head, run: str, message: str, author: str) -> dict[str, Any]:
-    """What the log entry of a rollback from `newest` to `target` says."""
-    version = target.version
-    return {
-        "format": 1,
-        "run": run,
-        "mode": ROLLBACK,
-        "message": message,
-        "author": author,
-        "ledger": dict(version.ledger),
-        "rows": version.rows,
-        "bytes": version.bytes,
-        "files": version.files,
-        "fingerprint": None if target.fingerprint is None else target.fingerprint.to_dict(),
-        "digest": version.fingerprint,
-        "columns": list(target.columns),
-        "uniform": target.uniform,
-        "origin": version.number,
-        "fates": list(target.fates),
-        "ordinal": newest.next_ordinal,
-        "arranged": dict(target.arranged),
-    }

@@ -1,12 +1,17 @@
 """The part of the store's facade that keeps datasets: versions, tags, reading."""
 
+import shutil
+from pathlib import Path
+
 import pyarrow as pa
 
 from storage import commit as committing
 from storage.fates import fates_files, read_fates
+from storage.files import make_folder
 from storage.history import Head, newest_head, require_files, resolve, version_count, versions
 from storage.layout import StoreLayout, is_dataset_name
 from storage.locks import locked
+from storage.rollback import rollback
 from storage.scan import snapshot_of
 from storage.table import has_table
 from storage.tags import Tags
@@ -33,6 +38,14 @@ class Datasets:
             for path in self.layout.root.iterdir()
             if is_dataset_name(path.name) and has_table(self.layout.dataset(path.name))
         )
+
+    def staging(self, run: str) -> Path:
+        """The folder where a run writes files aside, made where it was missing."""
+        return make_folder(self.layout.staging(run))
+
+    def drop_staging(self, run: str) -> None:
+        """Nothing; what the run left aside is gone."""
+        shutil.rmtree(self.layout.staging(run), ignore_errors=True)
 
     def datasets(self) -> list[DatasetSummary]:
         """All datasets by name, with their newest versions in short."""
@@ -138,7 +151,7 @@ class Datasets:
         """
         target = self._head(name, version)
         text = message or f"rollback to version {target.version.number}"
-        number = committing.rollback(self.layout.dataset(name), target, message=text, author=author)
+        number = rollback(self.layout.dataset(name), target, message=text, author=author)
         return self.version(name, number)
 
     # -- tags

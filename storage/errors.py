@@ -87,6 +87,10 @@ class DatasetExistsError(StoreError, ValueError):
     """There is a dataset of this name already."""
 
 
+class CarriedFolderError(StoreError, ValueError):
+    """The folder cannot take an exported version, or does not hold a whole one."""
+
+
 class DatasetNameError(StoreError, ValueError):
     """The name cannot be a dataset's, tag's, run's or model's name."""
 

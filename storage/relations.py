@@ -1,7 +1,7 @@
 """What a query may see of a store: pinned versions of the datasets it names, and the system tables.
 
-``_system.runs``, ``models``, ``tags``, ``versions`` and ``fates`` are made for the query from the store's own
-records; fates are read from their files through a join with whose they are.
+``_system.runs``, ``models``, ``tags``, ``versions``, ``sources`` and ``fates`` are made for the query from the store's
+own records; fates are read from their files through a join with whose they are.
 """
 
 import json
@@ -15,18 +15,20 @@ from storage.history import entries, head_of
 from storage.layout import SYSTEM, StoreLayout
 from storage.query import Relations
 from storage.registry import Models, Runs
+from storage.sources import version_sources
 from storage.sql_text import list_of, no_rows, quoted, rows_of_snapshot
 from storage.system import SERIAL, SystemTable
 from storage.tags import Tags
 from storage.vacuumed import vacuumed_numbers
 from storage.versions import Snapshot
 
-SYSTEM_TABLES = ("fates", "models", "runs", "tags", "versions")
+SYSTEM_TABLES = ("fates", "models", "runs", "sources", "tags", "versions")
 _VERSIONS = pa.schema(
     [(name, pa.string()) for name in ("dataset", "fingerprint", "run", "mode", "message", "author", "created_at")]
     + [(name, pa.int64()) for name in ("version", "rows", "bytes", "files", "origin")]
     + [("ledger", pa.string())]
 )
+_SOURCES = pa.schema([("dataset", pa.string()), ("version", pa.int64()), ("source", pa.string()), ("rows", pa.int64())])
 _FATES_FILES = pa.schema([("filename", pa.string()), *FATES_SCHEMA][:4])
 
 
@@ -131,10 +133,22 @@ def _fates(layout: StoreLayout, names: list[str], moment: int) -> _Made:
     return table, view, paths
 
 
+def _sources(layout: StoreLayout, names: list[str], moment: int) -> _Made:
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        young = {e.number for e in entries(layout.dataset(name)) if e.timestamp * 1_000_000 > moment}
+        for number, sources in version_sources(layout, name).items():
+            if number not in young:
+                whose = {"dataset": name, "version": number}
+                rows += [{**whose, "source": source, "rows": count} for source, count in sources.items()]
+    return pa.Table.from_pylist(rows, schema=_SOURCES), _everything("sources"), []
+
+
 _MAKERS: dict[str, Callable[[StoreLayout, list[str], int], _Made]] = {
     "fates": _fates,
     "models": _models,
     "runs": _runs,
+    "sources": _sources,
     "tags": _tags,
     "versions": _versions,
 }

@@ -5,14 +5,16 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from storage.arranging.facade import Arranging
 from storage.arranging.plan import Observed
 from storage.arranging.policy import observe
+from storage.carrying.facade import Carrying
+from storage.datasets import Datasets
 from storage.diff import Differ, VersionDiff
-from storage.errors import DatasetNotFoundError, QueryError
+from storage.errors import DatasetNotFoundError, QueryError, VersionNotFoundError
 from storage.files import make_folder
+from storage.history import Head
 from storage.layout import DatasetLayout, StoreLayout
 from storage.locks import locked
 from storage.mark import open_root
@@ -20,16 +22,21 @@ from storage.paging import Cursor, decode_cursor, query_digest
 from storage.pruning import Scanned, prune
 from storage.query import QueryResult
 from storage.records import Records
+from storage.registry import dataset_of
 from storage.relations import mentioned, relations_for
 from storage.sandbox import DEFAULT_MEMORY_BYTES
+from storage.sources import reached, version_sources
 from storage.table import file_bounds, has_table
 from storage.vacuum import DEFAULT_AGE_HOURS, VacuumReport, vacuum
 from storage.verify import Problem, verify_dataset, verify_folders, verify_models
 from storage.versions import CommitRequest, Snapshot, Version
 from storage.views import refresh_views, views_are_stale
 
+#: What a version is called that a model learned from.
+MODEL = "model:"
 
-class Store(Arranging, Records):
+
+class Store(Carrying):
     """A store in a directory; open one with `Store.open`.
 
     Any number of processes may use the same store at once, without a server. Nothing in it depends on where it
@@ -43,7 +50,7 @@ class Store(Arranging, Records):
 
     def __init__(self, root: Path) -> None:
         layout = StoreLayout(root)
-        Arranging.__init__(self, layout)
+        Datasets.__init__(self, layout)
         Records.__init__(self, layout)
 
     @classmethod
@@ -76,14 +83,6 @@ class Store(Arranging, Records):
         """Where the store is."""
         return str(self.layout.root)
 
-    def staging(self, run: str) -> Path:
-        """The folder where a run writes files aside, made where it was missing."""
-        return make_folder(self.layout.staging(run))
-
-    def drop_staging(self, run: str) -> None:
-        """Nothing; what the run left aside is gone."""
-        shutil.rmtree(self.layout.staging(run), ignore_errors=True)
-
     def cache(self, *parts: str) -> Path:
         """A folder for what can be made again, made where it was missing; it may vanish between two runs."""
         return make_folder(self.layout.cache(*parts))
@@ -94,6 +93,46 @@ class Store(Arranging, Records):
             return False
         shutil.rmtree(self.layout.root, ignore_errors=True)
         return True
+
+    def _head(self, name: str, at: int | str | None) -> Head:
+        """As in `storage.datasets.Datasets`; ``model:ID`` names the version that a model learned from."""
+        if isinstance(at, str) and at.startswith(MODEL):
+            record = self.model(at.removeprefix(MODEL))
+            dataset, number = dataset_of(record)
+            if dataset != name or number is None:
+                raise VersionNotFoundError(
+                    f"dataset {name}", f"model {record['id']} did not learn from it", "See `textmill model`."
+                )
+            at = number
+        return super()._head(name, at)
+
+    def lineage(self, source: str) -> list[dict[str, Any]]:
+        """What a source file reached: of each version with rows of it, the dataset, number, rows, fates and models.
+
+        Newest versions first, dataset by dataset.
+        """
+        found = []
+        for name in self.names():
+            models = self._models.pins(name)
+            versions = reached(version_sources(self.layout, name), source)
+            for number in sorted(versions, reverse=True):
+                facts = {"dataset": name, "version": number, "rows": versions[number]}
+                found.append({**facts, "models": models.get(number, [])})
+        return found
+
+    def sources(self, name: str, at: int | str | None = None) -> dict[str, int]:
+        """Source file -> rows of it in a version, sorted by name; rows without one are left out.
+
+        Raises
+        ------
+        DatasetNotFoundError, VersionNotFoundError, VersionVacuumedError
+            If there is none, or its files were given up.
+        """
+        return version_sources(self.layout, name)[self.snapshot(name, at).version.number]
+
+    def models_of(self, name: str, at: int | str | None = None) -> list[str]:
+        """The ids of the models that learned from a version."""
+        return self._models.pins(name).get(self.version(name, at).number, [])
 
     # -- queries
 

@@ -140,7 +140,8 @@ class CommitRequest:
     dataset
         The dataset's name; made where it is new.
     mode
-        "replace" (the version has these rows alone) or "append" (after those already there).
+        "replace" (the version has these rows alone), "append" (after those already there), or "import" (as
+        "replace", of a version that was made elsewhere).
     parts
         Staged files in row order.
     schema
@@ -155,6 +156,8 @@ class CommitRequest:
         What became of every record read.
     fates
         Staged files of `storage.fates.FATE_SCHEMA`: the rows that were not kept, and why.
+    copied_from
+        Where an import came from; empty otherwise.
     """
 
     dataset: str
@@ -167,6 +170,7 @@ class CommitRequest:
     author: str = ""
     ledger: Mapping[str, Any] = field(default_factory=dict)
     fates: tuple[StagedPart, ...] = ()
+    copied_from: str = ""
 
 
 def iso_time(milliseconds: int) -> str:

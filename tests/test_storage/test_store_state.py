@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from oracles_storage import rows_of, stage
 
+from storage.arranging.plan import Arrangement
 from storage.errors import TagError, VersionNotFoundError, VersionVacuumedError
 from storage.fingerprint import fingerprint_of
 from storage.store import Store
@@ -97,6 +98,22 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.store.vacuum("reviews", older_than_hours=0).versions == tuple(gone)
         for number in gone:
             self.versions[number] = None
+
+    @precondition(lambda self: self.versions)
+    @rule(number=st.integers(0, 2))
+    def delete(self, number):
+        rows = [row for row in self.newest() if row[1] != number]
+        self.store.delete("reviews", f"n = {number}")
+        if rows != self.newest():
+            self.versions.append(rows)
+
+    @precondition(lambda self: self.versions)
+    @rule(sort=st.booleans())
+    def compact(self, sort):
+        before = self.store.version("reviews").number
+        version = self.store.compact("reviews", Arrangement(sort=("n",) if sort else ()))
+        if version.number != before:
+            self.versions.append(sorted(self.newest(), key=lambda row: row[1]) if sort else self.newest())
 
     @rule()
     def move(self):

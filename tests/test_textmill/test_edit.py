@@ -110,3 +110,17 @@ def test_a_query_is_explained(run):
     assert "filter (label = 'inquiry')" in shown
     told = json.loads(run("query", query, "--explain", "--json").stdout)
     assert (told["reads"]["tickets"]["files"], told["reads"]["tickets"]["columns"]) == (1, ["label"])
+
+
+def test_versions_are_carried_and_followed(run, folder):
+    assert "tickets version 1 is in out" in run("export", "tickets", "--output", "out", "--models").stdout
+    assert run("export", "tickets", "--output", "out").exit_code == 2
+    done = run("import", "out", "--store", "elsewhere", "--name", "trial", "--json")
+    assert json.loads(done.stdout)["copied_from"] == "tickets@1"
+    assert run("import", "nowhere").exit_code == 2
+    told = json.loads(run("lineage", "model-1", "--json").stdout)
+    assert (told["dataset"], told["version"], told["sources"]) == ("tickets", 1, {"a.csv": 2})
+    reached = json.loads(run("lineage", "a.csv", "--json").stdout)["reached"]
+    assert [(each["version"], each["rows"], each["models"]) for each in reached] == [(1, 2, ["model-1"]), (0, 2, [])]
+    assert "b.csv" in run("lineage", "tickets", "--at", "0").stdout
+    assert "is no dataset, model or source file" in run("lineage", "nope").output

@@ -8,6 +8,7 @@ import click
 from cluster.errors import ClusterError, ProfileError
 from pipeline.errors import JobFileError, PipelineError
 from storage.errors import (
+    CarriedFolderError,
     DatasetExistsError,
     DatasetNameError,
     NotFoundError,
@@ -22,6 +23,7 @@ FAILED, WRONG, CANCELLED = 1, 2, 3
 _WRONG = (
     JobFileError,
     ProfileError,
+    CarriedFolderError,
     DatasetExistsError,
     DatasetNameError,
     NotFoundError,

@@ -36,6 +36,9 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "vacuum": ("upkeep", "Delete files that no version needs."),
         "verify": ("upkeep", "Check that a store is whole."),
         "query": ("query", "Ask the store in SQL."),
+        "lineage": ("lineage", "Show where a model, version or source file came from and what it reached."),
+        "export": ("carry", "Write a version with its lineage into one portable folder."),
+        "import": ("carry", "Bring an exported version into a store."),
         "fates": ("fates", "Show what became of each row that was not kept."),
     },
     "Models": {
@@ -63,7 +66,7 @@ class Textmill(click.Group):
         for verbs in VERBS.values():
             if cmd_name in verbs:
                 module = import_module(f"textmill.cli.{verbs[cmd_name][0]}")
-                command = getattr(module, cmd_name)
+                command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
                 assert isinstance(command, click.Command)  # noqa: S101 - a verb that is none is a defect here
                 return command
         return None

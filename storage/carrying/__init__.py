@@ -1,0 +1,1 @@
+"""Versions carried out of a store and into another."""
