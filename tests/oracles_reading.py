@@ -16,7 +16,7 @@ class PlainRecord:
 
 
 def plain_records(  # noqa: C901 - one rule after the other
-    data: bytes, delimiter: str | None, quote: str | None, escape: str | None, cr_ends: bool
+    data: bytes, delimiter: str | None, quote: str | None, escape: str | None, cr_ends: bool, skip_spaces: bool = False
 ) -> list[PlainRecord]:
     """All records of `data` that are not blank, read byte by byte with one rule after the other."""
     ends = {b"\n", b"\r"} if cr_ends else {b"\n"}
@@ -48,6 +48,9 @@ def plain_records(  # noqa: C901 - one rule after the other
             if mode == "closed" and byte == mark["q"]:
                 value += byte
                 mode = "quoted"
+                place += 1
+                continue
+            if mode == "begin" and skip_spaces and byte == b" ":
                 place += 1
                 continue
             at_end = byte == b"" or byte in ends

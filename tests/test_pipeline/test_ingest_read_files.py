@@ -586,6 +586,8 @@ def test_values_that_cannot_be_cast_reject_their_rows(tmp_path):
     ("settings_", "message"),
     [
         ({"delimiter": "ab"}, "not one ASCII character"),
+        ({"delimiter": '|"|'}, "not one ASCII character"),
+        ({"skip_lines": -1}, "greater than or equal to 0"),
         ({"encoding": "utf8x"}, "not an encoding"),
         ({"types": {"a": "integer"}}, "is not a type"),
         ({"block": "64XB"}, "not a positive size|not a size"),

@@ -44,6 +44,8 @@ DIALECTS = [
     Dialect(delimiter="|", quote=None, escape="\\"),
     Dialect(cr_ends=True),
     Dialect(escape="\\", cr_ends=True),
+    Dialect(skip_spaces=True),
+    Dialect(delimiter=";", quote="'", escape="\\", cr_ends=True, skip_spaces=True),
     LINES,
     Dialect(delimiter=None, quote=None, cr_ends=True),
 ]
@@ -57,7 +59,7 @@ def as_bytes(data: bytes) -> np.ndarray:
 def nasty(dialect: Dialect) -> st.SearchStrategy[bytes]:
     """Bytes in which what matters to a dialect is common, in runs long enough for word-wise loops."""
     marks = [mark for mark in (dialect.delimiter, dialect.quote, dialect.escape, "\n", "\r", "\r\n") if mark]
-    pieces = st.sampled_from([*marks, *marks, "a", "bc", "x" * 17, "é", "漢字", '"', "'", ",", "\\", "\x00"])
+    pieces = st.sampled_from([*marks, *marks, "a", "bc", "x" * 17, "é", "漢字", " ", '"', "'", ",", "\\", "\x00"])
     return st.lists(pieces, max_size=60).map(lambda parts: "".join(parts).encode())
 
 
@@ -132,7 +134,7 @@ def expected_verdict(record, columns: int, data: bytes) -> int:
 @example((Dialect(escape="\\"), b'"a\\"b",c\\,d\n'), 2)
 def test_records_equal_the_reference_on_any_bytes(case, columns):
     dialect, data = case
-    wanted = plain_records(data, dialect.delimiter, dialect.quote, dialect.escape, dialect.cr_ends)
+    wanted = plain_records(data, dialect.delimiter, dialect.quote, dialect.escape, dialect.cr_ends, dialect.skip_spaces)
     records, rows = read(data, dialect, columns)
     assert records.starts.tolist() == [record.start for record in wanted]
     assert records.fields.tolist() == [len(record.fields) for record in wanted]

@@ -10,23 +10,23 @@ import pyarrow.compute as pc
 from pipeline.frame import SOURCE_TYPE, frame_schema
 from pipeline.ingest.reading.columns.casting import cast_text
 from pipeline.ingest.reading.columns.column_types import parse_type
-from pipeline.ingest.reading.source_plan import Block, OutputColumn
+from pipeline.ingest.reading.source_plan import OutputColumn, Piece
 from pipeline.ledger import REJECTED
 
 
 def frame_of(
-    block: Block,
+    piece: Piece,
     found: Mapping[str, pa.Array],
     positions: npt.NDArray[np.int64],
     reasons: Mapping[int, str],
     record: Callable[[int], str],
 ) -> pa.Table:
-    """The frame of a block.
+    """The frame of a piece.
 
     Parameters
     ----------
-    block
-        The block that was read.
+    piece
+        The piece that was read.
     found
         The file's own columns by their names there, each of shape (rows,).
     positions
@@ -39,12 +39,12 @@ def frame_of(
     rows = positions.size
     rejected = dict(reasons)
     content = []
-    for output, field in zip(block.columns, block.schema, strict=True):
-        column, bad = _content(output, field.type, found, rows, block.null_words)
+    for output, field in zip(piece.columns, piece.schema, strict=True):
+        column, bad = _content(output, field.type, found, rows, piece.null_words)
         content.append(column)
         for row in np.flatnonzero(bad):
             rejected.setdefault(int(row), f"cast_{output.name}")
-    source = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), [block.file.name])
+    source = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), [piece.file.name])
     system = [
         source.cast(SOURCE_TYPE),
         pa.array(positions, pa.int64()),
@@ -52,7 +52,7 @@ def frame_of(
         _sparse_text(rejected, rows),
         _sparse_text({row: record(row) for row in rejected}, rows),
     ]
-    return pa.table([*content, *system], schema=frame_schema(block.schema))
+    return pa.table([*content, *system], schema=frame_schema(piece.schema))
 
 
 def _content(

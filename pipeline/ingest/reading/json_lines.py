@@ -1,4 +1,4 @@
-"""A block of JSON lines as a frame: one object a line, its members as text columns."""
+"""A piece of JSON lines as a frame: one object a line, its members as text columns."""
 
 import json
 from json.decoder import scanstring  # type: ignore[attr-defined]
@@ -16,7 +16,7 @@ from pipeline.ingest.reading.csv.tokenizer import Records, find_records
 from pipeline.ingest.reading.csv.verdicts import REASONS, SOUND
 from pipeline.ingest.reading.files.bytes_in import read_range
 from pipeline.ingest.reading.framing import frame_of
-from pipeline.ingest.reading.source_plan import Block
+from pipeline.ingest.reading.source_plan import Piece
 
 BAD_JSON = "bad_json"
 _LINE_END_BYTES = 2
@@ -31,22 +31,22 @@ def object_keys(path: str, start: int, stop: int, dialect: Dialect, longest: int
     return tuple(dict.fromkeys(key for value in objects if value is not None for key in value))
 
 
-def read_json_lines(block: Block) -> pa.Table:
-    """The frame of a jsonl block: one row for each line that is not blank, in order.
+def read_json_lines(piece: Piece) -> pa.Table:
+    """The frame of a piece of JSON lines: one row for each line that is not blank, in order.
 
     Text stays as it is, an empty one too. Numbers and nested values are given as they are spelled in the file, so
     that no digit is lost; true and false by name; a missing member and null as null.
     """
-    stop = min(block.stop, block.start + block.longest + _LINE_END_BYTES) if block.too_long else block.stop
-    data = read_range(block.file.data_path, block.start, stop)
-    records = _without_blanks(data, find_records(data, block.file.dialect or LINES, 1, longest=block.longest))
+    stop = min(piece.stop, piece.start + piece.longest + _LINE_END_BYTES) if piece.too_long else piece.stop
+    data = read_range(piece.file.data_path, piece.start, stop)
+    records = _without_blanks(data, find_records(data, piece.file.dialect or LINES, 1, longest=piece.longest))
     objects, reasons = _objects(data, records)
-    found = {name: _column(data, records, objects, name) for name in block.file.columns}
+    found = {name: _column(data, records, objects, name) for name in piece.file.columns}
     if b"\\u0000" in data.tobytes():
-        # An empty text stays empty here, so that it does not matter whether the block holds a NUL elsewhere.
+        # An empty text stays empty here, so that it does not matter whether the piece holds a NUL elsewhere.
         found = {name: pc.replace_substring(column, "\0", "") for name, column in found.items()}
-    positions = source_positions(block, records.starts)
-    return frame_of(block, found, positions, reasons, lambda row: record_text(data, records, row))
+    positions = source_positions(piece, records.starts)
+    return frame_of(piece, found, positions, reasons, lambda row: record_text(data, records, row))
 
 
 def _without_blanks(data: npt.NDArray[np.uint8], records: Records) -> Records:

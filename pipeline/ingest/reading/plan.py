@@ -1,6 +1,6 @@
 """Planning what to read: from patterns to blocks that each hold whole records, before anything is parsed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,25 @@ from pipeline.ingest.reading.csv.scan import BlockScan, raw_blocks, scan_block
 from pipeline.ingest.reading.files.listing import FoundFile, list_files
 from pipeline.ingest.reading.files.opening import OpenedFile, open_file, rewrite
 from pipeline.ingest.reading.json_lines import object_keys
-from pipeline.ingest.reading.parquet_blocks import ParquetFacts, parquet_facts
+from pipeline.ingest.reading.notes import told_once
+from pipeline.ingest.reading.parquet_files import ParquetFacts, parquet_facts
 from pipeline.ingest.reading.source_config import SourceConfig
 from pipeline.ingest.reading.source_plan import SourcePlan
 from pipeline.ingest.reading.text.agreement import agreed
+from pipeline.ingest.reading.text.encoding_choice import choose_encodings
 from pipeline.ingest.reading.text.inspection import Inspected, inspect
 from pipeline.ingest.reading.text.settled import (
     SettledFile,
     broken_files,
-    encoding_of,
     requoted,
     settled_parquet,
     settled_text,
 )
 
 __all__ = ["SourcePlan", "plan_source"]
+
+_MOST_A_TASK = 64
+_ENOUGH_TASKS = 64
 
 
 def plan_source(source: SourceConfig, root: Path, execute: Execute, scratch: Path) -> SourcePlan:
@@ -62,7 +66,7 @@ def plan_source(source: SourceConfig, root: Path, execute: Execute, scratch: Pat
     files += tasks.parquet_files([file for file in opened if file.parquet])
     files.sort(key=lambda settled: settled.file.index)
     united = unite_columns([settled.file for settled in files], [settled.kinds for settled in files], source)
-    notes = [f"{settled.file.name}: {settled.file.note}" for settled in files if settled.file.note]
+    notes = told_once((settled.file.told, settled.notes) for settled in files)
     return SourcePlan(
         files=tuple(settled.file for settled in files),
         blocks=cut_into_blocks(files, united, source),
@@ -79,15 +83,23 @@ class PlanTasks:
         self.execute = execute
         self.scratch = scratch
         self.wanted = tuple(source.columns.values())
+        self.joined = source.delimiter if source.delimiter != "auto" and len(source.delimiter) > 1 else None
 
     def run(
         self, stage: str, work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], sizes: list[int]
     ) -> list[Any]:
-        """Results of `work` with each of `arguments`, in order; nothing is started for none."""
-        if not arguments:
+        """Results of `work` with each of `arguments`, in order; nothing is started for none.
+
+        Where there are many, several small ones share a task: `sizes` are their input bytes.
+        """
+        most = min(_MOST_A_TASK, max(1, len(arguments) // _ENOUGH_TASKS))
+        batches = list(_batches(sizes, most, self.source.block))
+        task = delayed(_each, pure=False)
+        tasks = [task(work, delayed(list(arguments[start:stop]), traverse=False)) for start, stop in batches]
+        if not tasks:
             return []
-        task = delayed(work, pure=False)
-        return self.execute(stage, [task(*given) for given in arguments], sizes=sizes)
+        done = self.execute(stage, tasks, sizes=[sum(sizes[start:stop]) for start, stop in batches])
+        return [result for results in done for result in results]
 
     def opened(self, found: Sequence[FoundFile]) -> list[OpenedFile]:
         """All files opened; those in a known encoding other than UTF-8 are rewritten."""
@@ -96,13 +108,17 @@ class PlanTasks:
         return self.rewritten(files, [file.encoding for file in files])
 
     def rewritten(self, files: Sequence[OpenedFile], encodings: Sequence[str]) -> list[OpenedFile]:
-        """The files, rewritten as UTF-8 where `encodings` says that they are in another encoding."""
+        """The files, rewritten as UTF-8 where `encodings` says that they are in another encoding.
+
+        With a delimiter of several characters all are, so that one character stands in its place.
+        """
+        as_they_are = {""} if self.joined else {"", "utf-8"}
         chosen = [
             (place, encoding)
             for place, (file, encoding) in enumerate(zip(files, encodings, strict=True))
-            if encoding not in {"", "utf-8"} and file.lines is None and not file.parquet
+            if encoding not in as_they_are and file.lines is None and not file.parquet
         ]
-        arguments = [(files[place], encoding, self.scratch) for place, encoding in chosen]
+        arguments = [(files[place], encoding, self.scratch, self.joined) for place, encoding in chosen]
         done = self.run("decode", rewrite, arguments, [files[place].data_bytes for place, _ in chosen])
         by_place = dict(zip((place for place, _ in chosen), done, strict=True))
         return [by_place.get(place, file) for place, file in enumerate(files)]
@@ -111,12 +127,13 @@ class PlanTasks:
         """All text files with everything decided and their record ranges."""
         seen = self.inspected(opened)
         scans = self.scanned(seen)
-        encodings = [encoding_of(file, scan) for file, scan in zip(opened, scans, strict=True)]
+        encodings = choose_encodings(opened, scans)
         decoded = self.rewritten(opened, encodings)
-        changed = [place for place, file in enumerate(decoded) if file is not opened[place]]
-        if changed:
-            seen = self.inspected(decoded)
-            scans = self.scanned(seen)
+        if any(file is not opened[place] for place, file in enumerate(decoded)):
+            first, seen = seen, self.inspected(decoded)
+            changed = [place for place, file in enumerate(seen) if file != first[place]]
+            for place, scan in zip(changed, self.scanned([seen[place] for place in changed]), strict=True):
+                scans[place] = scan
         configs = requoted(self.source, seen, scans)
         again = [place for place, config in enumerate(configs) if config is not None]
         seen_again = self.inspected([decoded[place] for place in again], [configs[place] for place in again])
@@ -190,11 +207,23 @@ class PlanTasks:
         SourceError
             If any of them is broken; all of those are named.
         """
-        arguments = [(file, self.source.block) for file in opened]
+        arguments = [(file, self.source.block, self.scratch) for file in opened]
         facts: list[Any] = self.run("look", parquet_facts, arguments, [0] * len(arguments))
         broken_files(facts)
-        return [
-            settled_parquet(file, fact, self.source)
-            for file, fact in zip(opened, facts, strict=True)
-            if isinstance(fact, ParquetFacts)
-        ]
+        return [settled_parquet(fact, self.source) for fact in facts if isinstance(fact, ParquetFacts)]
+
+
+def _batches(sizes: Sequence[int], most: int, most_bytes: int) -> Iterator[tuple[int, int]]:
+    """Consecutive stretches of at most so many items and, where several, so many bytes."""
+    start, total = 0, 0
+    for place, size in enumerate(sizes):
+        if place > start and (place - start == most or total + size > most_bytes):
+            yield start, place
+            start, total = place, 0
+        total += size
+    if sizes:
+        yield start, len(sizes)
+
+
+def _each(work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+    return [work(*given) for given in arguments]

@@ -7,9 +7,9 @@ import pyarrow as pa
 from pipeline.ingest.reading.csv.csv_blocks import read_csv
 from pipeline.ingest.reading.json_lines import read_json_lines
 from pipeline.ingest.reading.parquet_blocks import read_parquet
-from pipeline.ingest.reading.source_plan import Block
+from pipeline.ingest.reading.source_plan import Block, Piece
 
-_READERS: dict[str, Callable[[Block], pa.Table]] = {
+_READERS: dict[str, Callable[[Piece], pa.Table]] = {
     "csv": read_csv,
     "lines": read_csv,
     "jsonl": read_json_lines,
@@ -26,5 +26,13 @@ def read_block(block: Block) -> pa.Table:
     ----------
     block
         One of a plan's blocks; nothing else is needed.
+
+    Raises
+    ------
+    SourceError
+        If a file is damaged, or has changed since it was planned.
     """
-    return _READERS[block.file.format](block)
+    frames = [_READERS[piece.file.format](piece) for piece in block.pieces]
+    if len(frames) == 1:
+        return frames[0]
+    return pa.concat_tables(frames).unify_dictionaries().combine_chunks()

@@ -95,14 +95,14 @@ def require_shape(plan: SourcePlan, tallies: Mapping[str, FileTally]) -> None:
     """
     alike: dict[tuple[Any, ...], list[SourceFile]] = defaultdict(list)
     for file in plan.files:
-        _require(file, file.name, tallies.get(file.name, FileTally()), _is_mostly)
+        _require(file, file.told, tallies.get(file.name, FileTally()), _is_mostly)
         folder = PurePosixPath(file.path).parent
         alike[folder, file.format, file.dialect, file.columns, file.encoding].append(file)
     for files in alike.values():
         # Any one short piece of a dataset may hold nothing but bad rows; all of them together may not.
         total = merged_tallies({"": tallies.get(file.name, FileTally())} for file in files)[""]
         others = f" and {len(files) - 1} more like it" if len(files) > 1 else ""
-        _require(files[0], files[0].name + others, total, _is_all)
+        _require(files[0], files[0].told + others, total, _is_all)
 
 
 def _is_mostly(bad: int, records: int) -> bool:

@@ -3,13 +3,14 @@
 import codecs
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, model_validator
 
 from pipeline.ingest.reading.columns.column_types import parse_type
 from pipeline.settings import Settings, Size
 
 #: Blocks beyond this would not fit the 32-bit offsets of one text column.
 LARGEST_BLOCK_BYTES = 1_000_000_000
+_LONGEST_DELIMITER = 8
 
 
 def _one_or_more(value: Any) -> Any:
@@ -35,6 +36,13 @@ def _one_character(value: str) -> str:
     raise ValueError(f'{value!r} is not one ASCII character; write one, or "auto" to look at the files')
 
 
+def _few_characters(value: str) -> str:
+    marks = all(mark.isascii() and (mark.isprintable() or mark == "\t") and not mark.isalnum() for mark in value)
+    if 2 <= len(value) <= _LONGEST_DELIMITER and marks and '"' not in value and value != "\\t":
+        return value
+    return _one_character(value)
+
+
 def _block_size(value: int) -> int:
     if value > LARGEST_BLOCK_BYTES:
         raise ValueError(f'{value} bytes is too large a block; at most {LARGEST_BLOCK_BYTES} ("1GB")')
@@ -47,6 +55,7 @@ def _known_type(value: str) -> str:
 
 
 Character = Annotated[str, AfterValidator(_one_character)]
+Delimiter = Annotated[str, AfterValidator(_few_characters)]
 Patterns = Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
 TypeName = Annotated[str, AfterValidator(_known_type)]
 BlockSize = Annotated[Size, AfterValidator(_block_size)]
@@ -83,8 +92,9 @@ class SourceConfig(Settings):
     """Text encoding of the files, such as `"utf-8"`, `"gb18030"`, `"cp1252"`; `auto` decides for each file
     and records what it found. A byte order mark always wins."""
 
-    delimiter: Character = "auto"
-    """The character between two fields; `"tab"` may be spelled out."""
+    delimiter: Delimiter = "auto"
+    """The character between two fields; `"tab"` may be spelled out. Several characters such as `"||"` cost a
+    rewritten copy of each file."""
 
     quote: Character = "auto"
     """The character around fields, or `"none"` where quotes are ordinary text."""
@@ -92,6 +102,13 @@ class SourceConfig(Settings):
     escape: Character = "auto"
     """The character that makes the next one ordinary, such as a backslash, or `"none"`. A doubled quote
     inside quotes always means one quote."""
+
+    skip_spaces: Literal["auto"] | bool = "auto"
+    """Whether spaces at the start of a field are left out, as in `1, "x, y"`; `auto` does so where quotes stand
+    behind them."""
+
+    skip_lines: NonNegativeInt = 0
+    """How many lines to leave out at the start of each file, before its header."""
 
     header: Literal["auto"] | bool = "auto"
     """Whether the first record of each file holds the column names."""

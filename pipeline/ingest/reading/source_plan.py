@@ -20,6 +20,8 @@ class SourceFile:
         What it is called in row ids: relative, with forward slashes.
     path
         Where it is.
+    told
+        What messages call it.
     format
         "csv", "jsonl", "parquet" or "lines".
     compression
@@ -55,6 +57,7 @@ class SourceFile:
     index: int
     name: str
     path: str
+    told: str
     format: str
     compression: str | None
     encoding: str
@@ -95,13 +98,11 @@ class OutputColumn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """A stretch of one file that one task reads, with all it needs for that.
+class Piece:
+    """A stretch of one file, with all that is needed to read it.
 
     Attributes
     ----------
-    index
-        Its place in the order of reading, over all files.
     file
         The file.
     start, stop
@@ -119,10 +120,9 @@ class Block:
     longest
         Bytes a record may have.
     too_long
-        Whether the block is nothing but one record beyond that limit.
+        Whether the piece is nothing but one record beyond that limit.
     """
 
-    index: int
     file: SourceFile
     start: int
     stop: int
@@ -133,6 +133,32 @@ class Block:
     null_words: tuple[str, ...]
     longest: int
     too_long: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """What one task reads: a piece of a large file, or many small files.
+
+    Attributes
+    ----------
+    index
+        Its place in the order of reading, over all files.
+    pieces
+        At least one, in the order of reading.
+    """
+
+    index: int
+    pieces: tuple[Piece, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """How much input it is."""
+        return sum(piece.size_bytes for piece in self.pieces)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Schema of the content columns."""
+        return self.pieces[0].schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

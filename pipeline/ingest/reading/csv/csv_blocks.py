@@ -1,4 +1,4 @@
-"""A block of delimited text, or of plain lines, as a frame."""
+"""A piece of delimited text, or of plain lines, as a frame."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,33 +11,41 @@ from pipeline.ingest.reading.csv.tokenizer import Records, find_records, text_co
 from pipeline.ingest.reading.csv.verdicts import REASONS, SOUND
 from pipeline.ingest.reading.files.bytes_in import read_range
 from pipeline.ingest.reading.framing import frame_of
-from pipeline.ingest.reading.source_plan import Block
+from pipeline.ingest.reading.source_plan import Piece
+from pipeline.ingest.reading.text.transcoding import STAND_IN
 
 #: A carriage return and a line feed behind the longest record that is read.
 _LINE_END_BYTES = 2
 _SHOWN_BYTES = 1 << 20
 
 
-def read_csv(block: Block) -> pa.Table:
-    """The frame of a csv or lines block: one row for each record, in order."""
-    dialect = block.file.dialect or LINES
-    stop = min(block.stop, block.start + block.longest + _LINE_END_BYTES) if block.too_long else block.stop
-    data = read_range(block.file.data_path, block.start, stop)
-    records = find_records(data, dialect, len(block.file.columns), longest=block.longest)
+def read_csv(piece: Piece) -> pa.Table:
+    """The frame of a piece of delimited text or lines: one row for each record, in order."""
+    dialect = piece.file.dialect or LINES
+    stop = min(piece.stop, piece.start + piece.longest + _LINE_END_BYTES) if piece.too_long else piece.stop
+    data = read_range(piece.file.data_path, piece.start, stop)
+    records = find_records(data, dialect, len(piece.file.columns), longest=piece.longest)
     records = set_strays_apart(data, dialect, records)
     columns = text_columns(data, dialect, records)
     if data.size and not data.all():
         columns = [without_nuls(column) for column in columns]
+    if dialect.joined:
+        columns = [pc.replace_substring(column, STAND_IN, dialect.joined) for column in columns]
     reasons = {int(row): REASONS[records.verdicts[row]] for row in np.flatnonzero(records.verdicts != SOUND)}
-    found = dict(zip(block.file.columns, columns, strict=True))
-    positions = source_positions(block, records.starts)
-    return frame_of(block, found, positions, reasons, lambda row: record_text(data, records, row))
+    found = dict(zip(piece.file.columns, columns, strict=True))
+    positions = source_positions(piece, records.starts)
+
+    def record(row: int) -> str:
+        text = record_text(data, records, row)
+        return text.replace(STAND_IN, dialect.joined) if dialect.joined else text
+
+    return frame_of(piece, found, positions, reasons, record)
 
 
-def source_positions(block: Block, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Raw positions in the source of records that start at `starts` in the block, shape (records,)."""
-    offsets = starts + block.start
-    return block.file.lines.raw_offsets(offsets) if block.file.lines is not None else offsets
+def source_positions(piece: Piece, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Raw positions in the source of records that start at `starts` in the piece, shape (records,)."""
+    offsets = starts + piece.start
+    return piece.file.lines.raw_offsets(offsets) if piece.file.lines is not None else offsets
 
 
 def without_nuls(column: pa.Array) -> pa.Array:

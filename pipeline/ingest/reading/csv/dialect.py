@@ -22,6 +22,7 @@ CLOSES_BADLY = 32
 
 LF = 10
 CR = 13
+SPACE = 32
 NO_MARK = -1
 _MARK_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space", ":": "colon"}
 
@@ -41,18 +42,25 @@ class Dialect:
     cr_ends
         Whether a carriage return alone ends a record, as a line feed always does. Where it does not, it is text,
         except right before a line feed.
+    skip_spaces
+        Whether spaces at the start of a field are left out, so that a quote may stand behind them.
+    joined
+        What the raw file has for the delimiter, where that is more than one character; the readable copy has
+        `delimiter` in its place.
     """
 
     delimiter: str | None = ","
     quote: str | None = '"'
     escape: str | None = None
     cr_ends: bool = False
+    skip_spaces: bool = False
+    joined: str | None = None
 
     @property
     def marks(self) -> npt.NDArray[np.int64]:
-        """Delimiter, quote and escape as byte values (-1 for none) and `cr_ends` as 0 or 1, shape (4,)."""
+        """Delimiter, quote and escape as byte values (-1 for none), `cr_ends` and `skip_spaces` as 0 or 1, (5,)."""
         marks = [ord(mark) if mark is not None else NO_MARK for mark in (self.delimiter, self.quote, self.escape)]
-        return np.array([*marks, int(self.cr_ends)], dtype=np.int64)
+        return np.array([*marks, int(self.cr_ends), int(self.skip_spaces)], dtype=np.int64)
 
     def describe(self) -> str:
         r"""The dialect in a few words, for people.
@@ -66,10 +74,12 @@ class Dialect:
         """
         if self.delimiter is None:
             return "whole lines"
-        words = [_MARK_NAMES.get(self.delimiter, self.delimiter)]
+        words = [self.joined or _MARK_NAMES.get(self.delimiter, self.delimiter)]
         words.append("no quotes" if self.quote is None else f"quotes {self.quote}")
         if self.escape is not None:
             words.append(f"escape {self.escape}")
+        if self.skip_spaces:
+            words.append("spaces before fields skipped")
         if self.cr_ends:
             words.append("records end with carriage returns")
         return ", ".join(words)
@@ -85,7 +95,7 @@ def transition_table(dialect: Dialect) -> npt.NDArray[np.uint8]:
     Entry ``[state, byte]`` is the next state with `STARTS_RECORD`, `CLOSES_WELL` and `CLOSES_BADLY` added where the
     byte ends a record, or shows that the quote before it closed a field well or badly.
     """
-    delimiter, quote, escape, cr_ends = (int(mark) for mark in dialect.marks)
+    delimiter, quote, escape, cr_ends, skip_spaces = (int(mark) for mark in dialect.marks)
     ends = [LF, CR] if cr_ends else [LF]
     table = np.empty((STATES, 256), dtype=np.uint8)
     table[[START, FIELD, UNQUOTED]] = UNQUOTED
@@ -93,6 +103,8 @@ def transition_table(dialect: Dialect) -> npt.NDArray[np.uint8]:
     table[CLOSING] = UNQUOTED | CLOSES_BADLY
     table[ESCAPED] = UNQUOTED
     table[QUOTED_ESCAPED] = QUOTED
+    if skip_spaces:
+        table[[START, FIELD], SPACE] = FIELD
     table[[START, FIELD, UNQUOTED], delimiter] = FIELD if delimiter >= 0 else UNQUOTED
     for end in ends:
         table[[START, FIELD, UNQUOTED], end] = START | STARTS_RECORD

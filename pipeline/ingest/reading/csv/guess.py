@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.ingest.reading.csv.dialect import CR, QUOTED, START, Dialect
-from pipeline.ingest.reading.csv.tokenizer import find_records, text_columns
+from pipeline.ingest.reading.csv.tokenizer import Records, find_records, text_columns
 from pipeline.ingest.reading.csv.transitions import transitions
 from pipeline.ingest.reading.csv.verdicts import SOUND
 from pipeline.ingest.reading.source_config import SourceConfig
@@ -77,7 +77,9 @@ def guess_dialect(
         The delimiter to prefer where several fit equally well.
     """
     declared = config.delimiter != "auto"
-    delimiters = [config.delimiter] if declared else [first, *(mark for mark in DELIMITERS if mark != first)]
+    # A character that is nowhere in sight would make one column of everything, as the preferred one does as well.
+    others = [mark for mark in DELIMITERS if mark != first and _holds(head, mark)]
+    delimiters = [config.delimiter] if declared else [first, *others]
     guesses = [_fit(head, _dialect(head, mark, config, whole), whole, wanted) for mark in delimiters]
     # With no delimiter in the first record every guess reads one column; the preferred one comes first.
     best = max(guesses, key=_merit)
@@ -136,7 +138,10 @@ def _dialect(head: npt.NDArray[np.uint8], delimiter: str, config: SourceConfig, 
     escapes = [None, "\\"] if config.escape == "auto" else [None if config.escape == "none" else config.escape]
     if quotes[0] == delimiter:
         quotes = [None]
-    dialect = Dialect(delimiter=delimiter, quote=quotes[0], escape=escapes[0])
+    skip_spaces = config.skip_spaces is True and delimiter != " "
+    dialect = Dialect(delimiter=delimiter, quote=quotes[0], escape=escapes[0], skip_spaces=skip_spaces)
+    if config.skip_spaces == "auto":
+        dialect = _spaced(head, dialect, whole)
     well, badly = _closings(head, dialect, whole)
     if badly and len(escapes) > 1 and dialect.quote is not None:
         escaping = replace(dialect, escape=escapes[1])
@@ -151,16 +156,37 @@ def _dialect(head: npt.NDArray[np.uint8], delimiter: str, config: SourceConfig, 
     return _with_line_ends(head, dialect)
 
 
+def _spaced(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> Dialect:
+    """The dialect that skips spaces before fields, where quotes stand behind them and close well."""
+    if dialect.quote is None or dialect.delimiter in {None, " "}:
+        return dialect
+    if f"{dialect.delimiter} {dialect.quote}".encode() not in head.tobytes():
+        return dialect
+    skipping = replace(dialect, skip_spaces=True)
+    well, badly = _closings(head, dialect, whole)
+    more_well, more_badly = _closings(head, skipping, whole)
+    mends = more_well > well and (more_badly - badly) * 10 <= more_well - well
+    return skipping if mends and _share(head, skipping, whole) >= _share(head, dialect, whole) else dialect
+
+
 def _single_quoted(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> Dialect:
     """The dialect with single quotes, where the first record has them around all of its fields and none close badly."""
+    if not _holds(head, "'"):
+        return dialect
     single = replace(dialect, quote="'")
     first = _rows(head, _with_line_ends(head, dialect), 1)
     around = bool(first) and all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in first[0])
     return single if around and _closings(head, single, whole)[1] == 0 else dialect
 
 
+def _holds(head: npt.NDArray[np.uint8], mark: str) -> bool:
+    return bool((head == ord(mark)).any())
+
+
 def _closings(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> tuple[int, int]:
     """How many quoted fields of `head` close well and badly; one that never closes does so badly."""
+    if dialect.quote is None or not _holds(head, dialect.quote):
+        return 0, 0
     found = transitions(head, _with_line_ends(head, dialect))
     open_end = whole and found.exits[START] == QUOTED
     return found.well[START], found.badly[START] + int(open_end)
@@ -168,24 +194,35 @@ def _closings(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> tup
 
 def _with_line_ends(head: npt.NDArray[np.uint8], dialect: Dialect) -> Dialect:
     """The dialect, with bare carriage returns ending records where no line feed does."""
-    if transitions(head, dialect).first[START] < 0 and bool((head == CR).any()):
+    if bool((head == CR).any()) and transitions(head, dialect).first[START] < 0:
         return replace(dialect, cr_ends=True)
     return dialect
 
 
-def _fit(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool, wanted: Collection[str]) -> Guess:
+def _share(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> float:
+    """Share of the records that have as many fields as the first; 1 for no records."""
+    fields = _found(head, _with_line_ends(head, dialect), whole).fields
+    return float(np.mean(fields == fields[0])) if fields.size else 1.0
+
+
+def _found(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> Records:
+    """The records of `head`; the last one is left out where it may be cut off, unless it is the only one."""
     records = find_records(head, dialect, 1, longest=_LONGEST, checked=True)
     seen = records.starts.size if whole else max(records.starts.size - 1, min(records.starts.size, 1))
-    rows = _rows(head, dialect, min(seen, 1))
-    width = int(records.fields[0]) if seen else 0
-    alike = int(np.count_nonzero(records.fields[:seen] == width))
+    return records.part(0, seen)
+
+
+def _fit(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool, wanted: Collection[str]) -> Guess:
+    records = find_records(head, dialect, 1, longest=_LONGEST, checked=True)
+    fields = _found(head, dialect, whole).fields
+    rows = _rows(head, dialect, min(fields.size, 1))
     starts = [int(start) for start in records.starts[:2]] + [head.size, head.size]
     names = {cell.strip() for cell in rows[0]} if rows else set()
     return Guess(
         dialect=dialect,
         rows=rows,
-        records=seen,
-        share=alike / seen if seen else 1.0,
+        records=fields.size,
+        share=float(np.mean(fields == fields[0])) if fields.size else 1.0,
         named=len(names & set(wanted)),
         data_start=starts[0],
         second_start=starts[1],
@@ -195,14 +232,18 @@ def _fit(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool, wanted: Col
 def _rows(head: npt.NDArray[np.uint8], dialect: Dialect, most: int) -> tuple[tuple[str, ...], ...]:
     """Fields of the first `most` records; malformed ones are left out, unless they are the first."""
     records = find_records(head, dialect, 1, longest=_LONGEST, checked=True)
-    rows = []
-    for row in range(min(most, records.starts.size)):
-        piece = head[records.starts[row] : records.ends[row]]
-        width = int(records.fields[row])
-        found = find_records(piece, dialect, width, longest=_LONGEST, checked=True)
-        if found.verdicts.size == 1 and found.verdicts[0] == SOUND:
-            cells = [column.view("binary")[0].as_py() for column in text_columns(piece, dialect, found)]
-            rows.append(tuple((cell or b"").decode("utf-8", "replace") for cell in cells))
-        elif row == 0:
-            rows.append(tuple(piece.tobytes().decode("utf-8", "replace").split(dialect.delimiter)))
-    return tuple(rows)
+    most = min(most, records.starts.size)
+    if most == 0:
+        return ()
+    stop = int(records.starts[most]) if most < records.starts.size else head.size
+    piece = head[:stop]
+    rows: dict[int, tuple[str, ...]] = {}
+    for width in np.unique(records.fields[:most]):
+        found = find_records(piece, dialect, int(width), longest=_LONGEST, checked=True)
+        cells = [column.view("binary").to_pylist() for column in text_columns(piece, dialect, found)]
+        for row in np.flatnonzero(found.verdicts == SOUND):
+            rows[int(row)] = tuple((column[row] or b"").decode("utf-8", "replace") for column in cells)
+    if 0 not in rows:
+        first = head[records.starts[0] : records.ends[0]].tobytes().decode("utf-8", "replace")
+        rows[0] = tuple(first.split(dialect.delimiter))
+    return tuple(rows[row] for row in sorted(rows))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.ingest.kernel import Buffer, kernel
-from pipeline.ingest.reading.csv.dialect import CR, LF
+from pipeline.ingest.reading.csv.dialect import CR, LF, SPACE
 from pipeline.ingest.reading.csv.runs import copy_run, pattern, run_end
 from pipeline.ingest.reading.csv.verdicts import (
     BAD_ENCODING,
@@ -51,7 +51,7 @@ def measure(  # noqa: C901 - one compiled loop
     """
     size = data.shape[0]
     delimiter, quote, escape = marks[0], marks[1], marks[2]
-    cr_ends = marks[3] == 1
+    cr_ends, skip_spaces = marks[3] == 1, marks[4] == 1
     line_feed = pattern(LF, LF)
     delimiters = pattern(delimiter, LF)
     quotes = pattern(quote, LF)
@@ -79,6 +79,8 @@ def measure(  # noqa: C901 - one compiled loop
         more = True
         while more:
             length = 0
+            while skip_spaces and i < size and data[i] == SPACE:
+                i += 1
             begin = i
             escaped = False
             plain = True
@@ -195,7 +197,7 @@ def fill(  # noqa: C901 - one compiled loop
 
     The text of each column starts at its place in `bases`, and has room for one word more than it needs.
     """
-    delimiter, quote, escape = marks[0], marks[1], marks[2]
+    delimiter, quote, escape, skip_spaces = marks[0], marks[1], marks[2], marks[4] == 1
     line_feed = pattern(LF, LF)
     delimiters = pattern(delimiter, LF)
     quotes = pattern(quote, LF)
@@ -212,6 +214,8 @@ def fill(  # noqa: C901 - one compiled loop
         end = ends[row]
         for column in range(columns):
             out = bases[column] + offsets[column, row]
+            while skip_spaces and i < end and data[i] == SPACE:
+                i += 1
             quoted = i < end and data[i] == quote
             if quoted:
                 i += 1

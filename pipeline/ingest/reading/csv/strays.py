@@ -37,9 +37,9 @@ def set_strays_apart(data: npt.NDArray[np.uint8], dialect: Dialect, records: Rec
     for row in suspects:
         apart = _apart(data, dialect, records, int(row), depth)
         if apart is not None:
-            pieces += [_part(records, done, int(row)), apart]
+            pieces += [records.part(done, int(row)), apart]
             done = int(row) + 1
-    return _joined([*pieces, _part(records, done, records.starts.size)], records.column_bytes) if pieces else records
+    return _joined([*pieces, records.part(done, records.starts.size)], records.column_bytes) if pieces else records
 
 
 def _apart(data: npt.NDArray[np.uint8], dialect: Dialect, records: Records, row: int, depth: int) -> Records | None:
@@ -55,22 +55,10 @@ def _apart(data: npt.NDArray[np.uint8], dialect: Dialect, records: Records, row:
     needed = 1 if records.verdicts[row] == BAD_QUOTING else _SOUND_BEHIND_OPEN_END
     if not (sound.size >= needed and (sound.all() or (sound.size >= _MANY and sound.mean() >= _NEARLY_ALL))):
         return None
-    first = _part(records, row, row + 1)
+    first = records.part(row, row + 1)
     stray = replace(first, ends=np.array([behind - 1], dtype=np.int64))
     rest = replace(found, starts=found.starts + behind, ends=found.ends + behind)
     return _joined([stray, rest], np.zeros_like(found.column_bytes))
-
-
-def _part(records: Records, start: int, stop: int) -> Records:
-    return replace(
-        records,
-        starts=records.starts[start:stop],
-        ends=records.ends[start:stop],
-        fields=records.fields[start:stop],
-        verdicts=records.verdicts[start:stop],
-        loose_quotes=records.loose_quotes[start:stop],
-        column_bytes=np.zeros_like(records.column_bytes),
-    )
 
 
 def _joined(parts: list[Records], column_bytes: npt.NDArray[np.int64]) -> Records:

@@ -42,6 +42,17 @@ class Records:
     column_bytes: npt.NDArray[np.int64]
     loose_quotes: npt.NDArray[np.bool_]
 
+    def part(self, start: int, stop: int) -> "Records":
+        """The records from `start` to before `stop`; their text bytes by column are not known."""
+        return Records(
+            starts=self.starts[start:stop],
+            ends=self.ends[start:stop],
+            fields=self.fields[start:stop],
+            verdicts=self.verdicts[start:stop],
+            column_bytes=np.zeros_like(self.column_bytes),
+            loose_quotes=self.loose_quotes[start:stop],
+        )
+
 
 def find_records(
     data: npt.NDArray[np.uint8], dialect: Dialect, columns: int, *, longest: int, checked: bool = False

@@ -28,6 +28,7 @@ from pipeline.ingest.reading.csv.dialect import (
     NEXT_STATE,
     QUOTED,
     QUOTED_ESCAPED,
+    SPACE,
     START,
     STARTS_RECORD,
     STATES,
@@ -139,7 +140,7 @@ def _note(facts: Buffer, entry: int, step: int, i: int) -> None:
 def _follow(data: Buffer, i: int, state: int, marks: Buffer) -> tuple[int, int, int, int, int]:  # noqa: C901 - one compiled loop
     """Exit state, first and last record start, fields closed well and badly: the automaton as plain loops."""
     size = data.shape[0]
-    delimiter, quote, escape, cr_ends = marks[0], marks[1], marks[2], marks[3] == 1
+    delimiter, quote, escape, cr_ends, skip_spaces = marks[0], marks[1], marks[2], marks[3] == 1, marks[4] == 1
     first, last, well, badly = -1, -1, 0, 0
     stops = np.zeros(256, dtype=np.uint8)
     stops[LF] = 1
@@ -167,6 +168,10 @@ def _follow(data: Buffer, i: int, state: int, marks: Buffer) -> tuple[int, int, 
             continue
         if state == ESCAPED:
             state = UNQUOTED
+            i += 1
+            continue
+        if skip_spaces and (state in (START, FIELD)) and data[i] == SPACE:
+            state = FIELD
             i += 1
             continue
         byte = data[i]

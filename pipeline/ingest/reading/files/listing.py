@@ -30,10 +30,13 @@ class FoundFile:
         What it is called in row ids and messages: relative, with forward slashes, the same on every machine.
     path
         Where it is: an absolute local path or a URI.
+    told
+        What messages call it: written as the pattern is that found it.
     """
 
     name: str
     path: str
+    told: str
 
 
 def list_files(patterns: Sequence[str], root: Path) -> tuple[FoundFile, ...]:
@@ -56,10 +59,18 @@ def list_files(patterns: Sequence[str], root: Path) -> tuple[FoundFile, ...]:
         If a folder may not be listed.
     """
     names: dict[str, str] = {}
+    written: dict[str, str] = {}
     for pattern in patterns:
         for path, name in _remote(pattern) if is_uri(pattern) else _local(pattern, root):
             names.setdefault(path, name)
-    return tuple(FoundFile(name=name, path=path) for path, name in _told_apart(names).items())
+            written.setdefault(path, _as_written(path, pattern, root))
+    return tuple(FoundFile(name=name, path=path, told=written[path]) for path, name in _told_apart(names).items())
+
+
+def _as_written(path: str, pattern: str, root: Path) -> str:
+    """The path as a person wrote it: relative to `root` where the pattern is."""
+    relative = not is_uri(pattern) and not Path(pattern).expanduser().is_absolute()
+    return Path(os.path.relpath(path, root.absolute())).as_posix() if relative else path
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

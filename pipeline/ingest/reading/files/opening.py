@@ -31,7 +31,7 @@ class OpenedFile:
 
     Attributes
     ----------
-    index, name, path, bytes, compression
+    index, name, path, told, bytes, compression
         As in `SourceFile`.
     suffix
         The suffix of its name, lower case, without that of a compression.
@@ -50,6 +50,7 @@ class OpenedFile:
     index: int
     name: str
     path: str
+    told: str
     bytes: int
     compression: str | None
     suffix: str
@@ -74,26 +75,27 @@ def open_file(index: int, found: FoundFile, config: SourceConfig, scratch: Path)
         head = read_range(found.path, 0, _HEAD_BYTES).tobytes()
     except PermissionError as error:
         raise SourceError(
-            found.name, "it may not be read (permission denied)", "Allow reading it and run again."
+            found.told, "it may not be read (permission denied)", "Allow reading it and run again."
         ) from error
     except FileNotFoundError as error:
         raise SourceNotFoundError(
-            found.name, "it vanished after it was listed", "Run again when the input is complete."
+            found.told, "it vanished after it was listed", "Run again when the input is complete."
         ) from error
     compression = compression_of(head)
     data_path, data_bytes = found.path, size
     if compression is not None:
         target = scratch / f"{index:06d}.plain"
         scratch.mkdir(parents=True, exist_ok=True)
-        data_path, data_bytes = str(target), unpack(found.name, found.path, compression, target)
+        data_path, data_bytes = str(target), unpack(found.told, found.path, compression, target)
         head = read_range(data_path, 0, _HEAD_BYTES).tobytes()
     suffix = _suffix(found.name)
-    _refuse_foreign(found.name, head)
+    _refuse_foreign(found.told, head)
     encoding, mark_bytes = _encoding(head, config)
     return OpenedFile(
         index=index,
         name=found.name,
         path=found.path,
+        told=found.told,
         bytes=size,
         compression=compression,
         suffix=suffix,
@@ -105,11 +107,11 @@ def open_file(index: int, found: FoundFile, config: SourceConfig, scratch: Path)
     )
 
 
-def rewrite(opened: OpenedFile, encoding: str, scratch: Path) -> OpenedFile:
-    """The same file with its text rewritten from `encoding` as UTF-8 in `scratch`."""
+def rewrite(opened: OpenedFile, encoding: str, scratch: Path, joined: str | None = None) -> OpenedFile:
+    """The same file with its text rewritten from `encoding` as UTF-8 in `scratch`, with one mark for `joined`."""
     scratch.mkdir(parents=True, exist_ok=True)
     target = scratch / f"{opened.index:06d}.utf8"
-    lines = transcode(opened.name, opened.data_path, encoding, opened.mark_bytes, target)
+    lines = transcode(opened.told, opened.data_path, encoding, opened.mark_bytes, target, joined)
     return replace(
         opened,
         encoding=encoding,

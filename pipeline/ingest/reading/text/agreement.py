@@ -4,12 +4,24 @@ A short piece of a dataset may show too little to tell its delimiter or whether 
 in one file or in seven have to be read alike, so the pieces that show more decide for those that show less.
 """
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from pipeline.ingest.reading.source_config import SourceConfig
 from pipeline.ingest.reading.text.inspection import Inspected
+
+
+def family(name: str) -> str:
+    """What the names of a dataset's pieces have in common: the name without its digits.
+
+    Examples
+    --------
+    >>> family("raw/part-0007.csv") == family("raw/part-12.csv")
+    True
+    """
+    return re.sub(r"\d+", "#", name)
 
 
 def agreed(seen: Sequence[Inspected], config: SourceConfig) -> list[SourceConfig | None]:
@@ -43,6 +55,10 @@ def _outvoted(group: Sequence[Inspected]) -> dict[int, dict[str, object]]:
         updates[place]["delimiter"] = delimiter
     for place, header in _headers(group).items():
         updates[place]["header"] = header
+    skipping = {file.dialect.delimiter for file in group if file.dialect.skip_spaces}
+    for place, file in enumerate(group):
+        if file.dialect.delimiter in skipping and not file.dialect.skip_spaces:
+            updates[place]["skip_spaces"] = True
     return updates
 
 
@@ -62,6 +78,8 @@ def _delimiters(group: Sequence[Inspected]) -> dict[int, str]:
 
 def _headers(group: Sequence[Inspected]) -> dict[int, bool]:
     """Whether each doubtful file has a header, by what the others show."""
+    if _one_row_each(group):
+        return dict.fromkeys(range(len(group)), False)
     shared = _shared_headers(group)
     bare = any(file.header == "no" and file.first_row not in shared for file in group)
     verdicts = {place: False for place, file in enumerate(group) if bare and file.header == "perhaps"}
@@ -69,7 +87,20 @@ def _headers(group: Sequence[Inspected]) -> dict[int, bool]:
     return {place: verdict for place, verdict in verdicts.items() if verdict != (group[place].header != "no")}
 
 
+def _one_row_each(group: Sequence[Inspected]) -> bool:
+    """Whether every file is one record that could be names or values, each another: then they are values.
+
+    Two files of different names may hold nothing but the headers of two tables.
+    """
+    if len(group) < 3 and len({family(file.opened.name) for file in group}) > 1:
+        return False
+    rows = {file.first_row for file in group}
+    widths = {len(row) for row in rows}
+    lone = all(file.header == "perhaps" and file.empty for file in group)
+    return lone and len(rows) == len(group) and len(widths) == 1
+
+
 def _shared_headers(group: Sequence[Inspected]) -> set[tuple[str, ...]]:
     """First records that several files have: names, for no two files begin with the same row by chance."""
-    rows = [file.first_row for file in group]
-    return {file.first_row for file in group if file.header == "yes" or rows.count(file.first_row) > 1}
+    counts = Counter(file.first_row for file in group)
+    return {file.first_row for file in group if file.header == "yes" or counts[file.first_row] > 1}

@@ -79,7 +79,7 @@ def detected_encoding(sample: Sequence[bytes]) -> str | None:
         Lines that hold bytes beyond ASCII. A stray line that an encoding cannot read does not count against it.
     """
     lines = [line for line in sample if line]
-    able = [name for name in LEGACY_ENCODINGS if _reads_nearly_all(lines, name)]
+    able = [name for name in LEGACY_ENCODINGS if reads_nearly_all(lines, name)]
     if len(able) < 2:
         return able[0] if able else None
     clean = [line for line in lines if all(_reads(line, name) for name in able)]
@@ -144,6 +144,7 @@ def _reads(line: bytes, encoding: str) -> bool:
     return True
 
 
-def _reads_nearly_all(lines: Sequence[bytes], encoding: str) -> bool:
+def reads_nearly_all(lines: Sequence[bytes], encoding: str) -> bool:
+    """Whether `encoding` can decode `lines`, but for a stray one; false for a lone line that it cannot."""
     bad = sum(not _reads(line, encoding) for line in lines)
     return bad <= max(1, len(lines) // 10) and bad * 2 < len(lines)

@@ -8,12 +8,13 @@ import numpy.typing as npt
 import orjson
 
 from pipeline.errors import SourceError
-from pipeline.ingest.reading.csv.dialect import CR, LINES, START, Dialect
+from pipeline.ingest.reading.csv.dialect import CR, LF, LINES, START, Dialect
 from pipeline.ingest.reading.csv.guess import Guess, column_names, guess_dialect, header_verdict
 from pipeline.ingest.reading.csv.transitions import transitions
 from pipeline.ingest.reading.files.bytes_in import read_range
 from pipeline.ingest.reading.files.opening import OpenedFile
 from pipeline.ingest.reading.source_config import SourceConfig
+from pipeline.ingest.reading.text.transcoding import STAND_IN
 
 _LOOK_BYTES = 1 << 20
 _SHOWN_CHARACTERS = 300
@@ -82,6 +83,12 @@ def inspect(opened: OpenedFile, config: SourceConfig, wanted: Collection[str]) -
     start = opened.mark_bytes
     head = read_range(opened.data_path, start, start + _LOOK_BYTES)
     whole = start + head.size >= opened.data_bytes
+    head, start = _behind_lines(opened, head, start, config.skip_lines, whole)
+    joined = config.delimiter if config.delimiter != "auto" and len(config.delimiter) > 1 else None
+    if joined is not None:
+        # Until the file is rewritten with one character for the delimiter, only its encoding matters.
+        rewritten = {"delimiter": STAND_IN} if opened.lines is not None else {"format": "lines"}
+        config = config.model_copy(update=rewritten)
     kind = _format(opened, head, config)
     if kind not in {"jsonl", "lines"}:
         head, skipped, config = _separator_line(head, config)
@@ -90,6 +97,7 @@ def inspect(opened: OpenedFile, config: SourceConfig, wanted: Collection[str]) -
         first = {".tsv": "\t", ".tab": "\t", ".psv": "|"}.get(opened.suffix, ",")
         guess = guess_dialect(head, config, whole=whole, wanted=wanted, first=first)
         if kind == "csv" or _is_delimited(guess):
+            guess = replace(guess, dialect=replace(guess.dialect, joined=joined))
             return _delimited(opened, config, guess, start + skipped, head, whole, wanted)
         kind = "lines"
     blanks = b" \t\r\n\0" if kind == "jsonl" else b"\r\n\0"
@@ -124,7 +132,7 @@ def _delimited(
     begins = guess.second_start if named else guess.data_start
     if not whole and named and begins >= head.size:
         raise SourceError(
-            opened.name,
+            opened.told,
             f"its first record does not end within {_LOOK_BYTES} bytes; read as {guess.dialect.describe()}",
             "Declare [source] delimiter, quote and header as they are.",
         )
@@ -154,7 +162,7 @@ def _require_width(opened: OpenedFile, guess: Guess, names: tuple[str, ...]) -> 
     if guess.width in {0, len(names)} or guess.share <= 0.5:
         return
     raise SourceError(
-        opened.name,
+        opened.told,
         f"[source] names gives {len(names)} columns, but its records have {guess.width} fields "
         f"({guess.dialect.describe()}), such as {guess.rows[0]!r}",
         "Name every column, or declare [source] delimiter.",
@@ -168,7 +176,7 @@ def _format(opened: OpenedFile, head: npt.NDArray[np.uint8], config: SourceConfi
     first = head[:4096].tobytes().lstrip()
     if opened.suffix in _JSON_SUFFIXES and first.startswith(b"["):
         raise SourceError(
-            opened.name, "it holds one JSON array, expected one JSON object a line", "Convert it: jq -c '.[]' FILE."
+            opened.told, "it holds one JSON array, expected one JSON object a line", "Convert it: jq -c '.[]' FILE."
         )
     if opened.suffix in _JSON_SUFFIXES or _is_json_object(head):
         return "jsonl"
@@ -203,6 +211,31 @@ def _separator_line(
         return head, 0, config
     skipped = len(line) + 1
     return head[skipped:], skipped, config.model_copy(update={"delimiter": mark.decode("latin-1")})
+
+
+def _behind_lines(
+    opened: OpenedFile, head: npt.NDArray[np.uint8], start: int, lines: int, whole: bool
+) -> tuple[npt.NDArray[np.uint8], int]:
+    """The head behind so many lines, and where it starts in the file's data.
+
+    Raises
+    ------
+    SourceError
+        If the lines do not end within the head of a longer file.
+    """
+    if lines == 0:
+        return head, start
+    ends = np.flatnonzero(head == LF)
+    if ends.size == 0:
+        ends = np.flatnonzero(head == CR)
+    if ends.size < lines and not whole:
+        raise SourceError(
+            opened.told,
+            f"its first {lines} lines do not end within {_LOOK_BYTES} bytes",
+            "Correct [source] skip_lines.",
+        )
+    skipped = int(ends[lines - 1]) + 1 if ends.size >= lines else head.size
+    return head[skipped:], start + skipped
 
 
 def _shown(head: npt.NDArray[np.uint8]) -> str:

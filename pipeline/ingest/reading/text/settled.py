@@ -12,14 +12,12 @@ from pipeline.ingest.reading.csv.dialect import LF, QUOTED
 from pipeline.ingest.reading.csv.scan import BlockScan, RecordRange, resolve
 from pipeline.ingest.reading.files.bytes_in import read_range
 from pipeline.ingest.reading.files.listing import hive_values
-from pipeline.ingest.reading.files.opening import OpenedFile
-from pipeline.ingest.reading.parquet_blocks import ParquetFacts, RowSpan
+from pipeline.ingest.reading.notes import Note, in_one_line, nuls_left_out
+from pipeline.ingest.reading.parquet_files import ParquetFacts, RowSpan
 from pipeline.ingest.reading.source_config import SourceConfig
 from pipeline.ingest.reading.source_plan import SourceFile
-from pipeline.ingest.reading.text.encoding import detected_encoding
 from pipeline.ingest.reading.text.inspection import Inspected
 
-_SAMPLE_LINES = 400
 #: A quote that takes more than this into its record is a mistake, not a long text.
 _RUNAWAY_BYTES = 64_000_000
 _RUNAWAY_LINE_BYTES = 1 << 20
@@ -39,43 +37,19 @@ class SettledFile:
         Where its records lie, for text.
     spans
         Where its rows lie, for Parquet.
+    notes
+        What a person should know.
     """
 
     file: SourceFile
     kinds: dict[str, pa.DataType] = field(default_factory=dict)
     ranges: tuple[RecordRange, ...] = ()
     spans: tuple[RowSpan, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def with_columns(self, columns: tuple[str, ...]) -> "SettledFile":
         """The same file with these columns."""
         return replace(self, file=replace(self.file, columns=columns))
-
-
-def encoding_of(opened: OpenedFile, scans: Sequence[BlockScan]) -> str:
-    """The file's encoding, by all of its bytes where nothing said so before.
-
-    It is UTF-8 unless that is clearly wrong: stray bytes in UTF-8 text are few beside its sequences, while text in
-    another encoding hardly ever holds a UTF-8 sequence by chance.
-
-    Raises
-    ------
-    SourceError
-        If it is text in no known encoding.
-    """
-    if opened.encoding:
-        return opened.encoding
-    valid, invalid = sum(scan.valid for scan in scans), sum(scan.invalid for scan in scans)
-    if invalid <= valid:
-        return "utf-8"
-    sample = [line for scan in scans for line in scan.sample][:_SAMPLE_LINES]
-    encoding = detected_encoding(sample)
-    if encoding is None:
-        raise SourceError(
-            opened.name,
-            f"its encoding cannot be told: {invalid} bytes are not UTF-8, such as in {sample[0][:40]!r}",
-            "Declare [source] encoding.",
-        )
-    return encoding
 
 
 def requoted(
@@ -118,11 +92,13 @@ def settled_text(seen: Inspected, scans: Sequence[BlockScan], encoding: str, con
     ranges, _, _, _ = resolve(scans, config.max_record)
     ranges = [] if seen.empty else ranges
     _refuse_runaway(seen, ranges)
+    notes = _notes(seen, scans, encoding, config, ranges)
     guessed = seen.format == "csv" and "auto" in {config.delimiter, config.quote, config.header}
     file = SourceFile(
         index=opened.index,
         name=opened.name,
         path=opened.path,
+        told=opened.told,
         format=seen.format,
         compression=opened.compression,
         encoding=encoding,
@@ -130,7 +106,7 @@ def settled_text(seen: Inspected, scans: Sequence[BlockScan], encoding: str, con
         bytes=opened.bytes,
         columns=seen.columns,
         empty=seen.empty,
-        note=_note(seen, scans, encoding, config, ranges),
+        note=in_one_line(notes),
         data_path=opened.data_path,
         data_bytes=opened.data_bytes,
         data_start=seen.data_start,
@@ -139,7 +115,7 @@ def settled_text(seen: Inspected, scans: Sequence[BlockScan], encoding: str, con
         guessed=guessed,
         first_lines=seen.first_lines,
     )
-    return SettledFile(file=file, ranges=tuple(ranges))
+    return SettledFile(file=file, ranges=tuple(ranges), notes=notes)
 
 
 def _refuse_runaway(seen: Inspected, ranges: Sequence[RecordRange]) -> None:
@@ -156,18 +132,21 @@ def _refuse_runaway(seen: Inspected, ranges: Sequence[RecordRange]) -> None:
             if (first == LF).any():
                 line = first.tobytes().split(b"\n", 1)[0][:100].decode("utf-8", "replace")
                 raise SourceError(
-                    seen.opened.name,
+                    seen.opened.told,
                     f"a quote in the record at byte {part.start} is not closed within {_RUNAWAY_BYTES} bytes: {line!r}",
                     'Correct that line, or declare [source] quote = "none" if quotes are text.',
                 )
 
 
-def settled_parquet(opened: OpenedFile, facts: ParquetFacts, config: SourceConfig) -> SettledFile:
+def settled_parquet(facts: ParquetFacts, config: SourceConfig) -> SettledFile:
     """A Parquet file as it stands in the plan."""
+    opened = facts.opened
+    notes = (Note(alone="empty: it has no rows", several="empty (no rows)"),) if facts.rows == 0 else ()
     file = SourceFile(
         index=opened.index,
         name=opened.name,
         path=opened.path,
+        told=opened.told,
         format="parquet",
         compression=opened.compression,
         encoding="utf-8",
@@ -175,7 +154,7 @@ def settled_parquet(opened: OpenedFile, facts: ParquetFacts, config: SourceConfi
         bytes=opened.bytes,
         columns=facts.columns,
         empty=facts.rows == 0,
-        note="empty: it has no rows" if facts.rows == 0 else "",
+        note=in_one_line(notes),
         data_path=opened.data_path,
         data_bytes=opened.data_bytes,
         data_start=0,
@@ -184,7 +163,7 @@ def settled_parquet(opened: OpenedFile, facts: ParquetFacts, config: SourceConfi
         guessed=False,
         first_lines="",
     )
-    return SettledFile(file=file, kinds=facts.kinds, spans=facts.spans)
+    return SettledFile(file=file, kinds=facts.kinds, spans=facts.spans, notes=notes)
 
 
 def broken_files(facts: Sequence[object]) -> None:
@@ -201,20 +180,25 @@ def broken_files(facts: Sequence[object]) -> None:
         raise SourceError(broken[0].path, broken[0].problem + others, broken[0].cure)
 
 
-def _note(
+def _notes(
     seen: Inspected, scans: Sequence[BlockScan], encoding: str, config: SourceConfig, ranges: Sequence[RecordRange]
-) -> str:
+) -> tuple[Note, ...]:
     notes = []
     if seen.empty:
         what = "0 bytes" if seen.opened.data_bytes == 0 else "a header only" if seen.first_row else "blank lines only"
-        notes.append(f"empty: {what}")
+        notes.append(Note(alone=f"empty: {what}", several=f"empty ({what})"))
     if encoding != "utf-8":
-        notes.append(f"read as {encoding} ({'detected' if config.encoding == 'auto' else 'declared'})")
+        text = f"read as {encoding} ({'detected' if config.encoding == 'auto' else 'declared'})"
+        notes.append(Note(alone=text, several=text))
     nuls = sum(scan.nuls for scan in scans)
     if nuls:
-        notes.append(f"{nuls} NUL character{'s' if nuls > 1 else ''} left out")
+        notes.append(nuls_left_out(nuls))
     if seen.dialect.quote is None and seen.format == "csv" and config.quote == "auto":
-        notes.append("quotes are read as text, because most of them do not stand around fields")
+        text = "quotes are read as text, because most of them do not stand around fields"
+        notes.append(Note(alone=text, several=f"where {text}"))
     if any(part.too_long for part in ranges):
-        notes.append(f"a record at byte {next(p.start for p in ranges if p.too_long)} is longer than max_record")
-    return "; ".join(notes)
+        first = next(part.start for part in ranges if part.too_long)
+        notes.append(
+            Note(alone=f"a record at byte {first} is longer than max_record", several="with a record beyond max_record")
+        )
+    return tuple(notes)

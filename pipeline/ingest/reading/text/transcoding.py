@@ -16,6 +16,8 @@ from pipeline.ingest.reading.files.bytes_in import open_bytes
 from pipeline.ingest.reading.text.encoding import unit_bytes
 
 _CHUNK_BYTES = 1 << 20
+#: One character in place of a delimiter of several.
+STAND_IN = "\x1f"
 #: Characters that a codec gives for bytes which its encoding leaves undefined.
 _UNDEFINED = {"cp932": dict.fromkeys([0x80, 0xA0, *range(0xF8F0, 0xF8F4)], "\udcff")}
 #: A lone surrogate: encoded, it is three bytes that no UTF-8 text holds.
@@ -63,15 +65,26 @@ class LineMap:
         return np.asarray(raw[np.searchsorted(known, offsets, side="right") - 1])
 
 
-def transcode(name: str, path: str, encoding: str, mark_bytes: int, target: Path) -> LineMap:
+def transcode(name: str, path: str, encoding: str, mark_bytes: int, target: Path, joined: str | None = None) -> LineMap:
     """The line map of `target`, the file at `path` rewritten as UTF-8 without its byte order mark.
 
     Memory is bounded; the files appear only when they are complete.
 
+    Parameters
+    ----------
+    name
+        What messages call the file.
+    path, encoding, mark_bytes
+        Where it is, its encoding, and the length of its byte order mark.
+    target
+        Where the copy goes, and its line map beside it.
+    joined
+        A delimiter of several characters, which becomes `STAND_IN`; None for none.
+
     Raises
     ------
     SourceError
-        If the encoding's line ends cannot be told from its bytes.
+        If the encoding's line ends cannot be told from its bytes, or the text holds `STAND_IN`.
     """
     unit = unit_bytes(encoding)
     undefined = _UNDEFINED.get(encoding)
@@ -80,6 +93,7 @@ def transcode(name: str, path: str, encoding: str, mark_bytes: int, target: Path
     aside = {path: path.with_name(path.name + ".part") for path in (target, *paths.values())}
     counts = [0, 0]
     raw_at, text_at = mark_bytes, 0
+    held = ""
     with (
         open_bytes(path) as source,
         open(aside[target], "wb") as rewritten,
@@ -96,6 +110,9 @@ def transcode(name: str, path: str, encoding: str, mark_bytes: int, target: Path
             decoded = decoder.decode(chunk, final=not more)
             if undefined:
                 decoded = decoded.translate(undefined)
+            if joined:
+                _refuse_stand_in(name, decoded, joined)
+                decoded, held = _joined_replaced(held + decoded, joined, more)
             text = decoded.encode("utf-8", "surrogatepass")
             rewritten.write(text)
             for side, (data, width, base, place) in enumerate(
@@ -116,6 +133,26 @@ def transcode(name: str, path: str, encoding: str, mark_bytes: int, target: Path
     for final, part in aside.items():
         part.replace(final)
     return LineMap(text=str(paths["text"]), raw=str(paths["raw"]))
+
+
+def _refuse_stand_in(name: str, text: str, joined: str) -> None:
+    if STAND_IN in text:
+        raise SourceError(
+            name,
+            f"it holds the character U+001F, which has to stand for the delimiter {joined!r}",
+            "Take the character out of the file, or write it with a delimiter of one character.",
+        )
+
+
+def _joined_replaced(text: str, joined: str, more: bool) -> tuple[str, str]:
+    """The text with `STAND_IN` for `joined`, and its end where a `joined` may begin that more text completes."""
+    replaced = text.replace(joined, STAND_IN)
+    held = 0
+    if more:
+        # What was replaced is not looked at again: `|||` is one `||` and the start of another.
+        rest = replaced.rpartition(STAND_IN)[2]
+        held = next((size for size in range(len(joined) - 1, 0, -1) if rest.endswith(joined[:size])), 0)
+    return replaced[: len(replaced) - held], replaced[len(replaced) - held :]
 
 
 def _line_ends(data: bytes, width: int, encoding: str) -> npt.NDArray[np.int64]:

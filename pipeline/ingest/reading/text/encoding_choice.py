@@ -1,0 +1,104 @@
+"""The encoding of each file, once all of its bytes were seen; pieces of one dataset decide together."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pipeline.errors import SourceError
+from pipeline.ingest.reading.csv.scan import BlockScan
+from pipeline.ingest.reading.files.opening import OpenedFile
+from pipeline.ingest.reading.text.agreement import family
+from pipeline.ingest.reading.text.encoding import detected_encoding, reads_nearly_all
+
+_SAMPLE_LINES = 400
+#: So few bytes that are not UTF-8, in a file that is otherwise ASCII, say nothing about its encoding.
+_FEW_STRAYS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bytes:
+    """Multi-byte UTF-8 sequences of a file, bytes that belong to none, and lines that hold such bytes."""
+
+    valid: int
+    invalid: int
+    sample: tuple[bytes, ...]
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is clearly not UTF-8.
+
+        Stray bytes in UTF-8 text are few beside its sequences, while text in another encoding hardly ever holds a
+        UTF-8 sequence by chance.
+        """
+        return self.invalid > self.valid
+
+    @property
+    def strayed(self) -> bool:
+        """Whether it may as well be UTF-8 with a stray byte."""
+        return self.valid == 0 and 0 < self.invalid <= _FEW_STRAYS
+
+
+def choose_encodings(opened: Sequence[OpenedFile], scans: Sequence[Sequence[BlockScan]]) -> list[str]:
+    """The encoding of each file: as known before, or by all of its bytes.
+
+    Files whose names differ in digits only are pieces of one dataset: the same rows in one file or in seven have to
+    be read alike, so that a piece which shows little follows those which show more.
+
+    Raises
+    ------
+    SourceError
+        If a file is text in no known encoding.
+    """
+    encodings = [file.encoding for file in opened]
+    families: dict[str, list[int]] = defaultdict(list)
+    for place, file in enumerate(opened):
+        if not file.encoding:
+            path = PurePosixPath(file.path)
+            families[f"{path.parent}/{family(path.name)}"].append(place)
+    for places in families.values():
+        facts = [_bytes_of(scans[place]) for place in places]
+        chosen = _choose([opened[place].told for place in places], facts)
+        for place, encoding in zip(places, chosen, strict=True):
+            encodings[place] = encoding
+    return encodings
+
+
+def _bytes_of(scans: Sequence[BlockScan]) -> _Bytes:
+    return _Bytes(
+        valid=sum(scan.valid for scan in scans),
+        invalid=sum(scan.invalid for scan in scans),
+        sample=tuple(line for scan in scans for line in scan.sample)[:_SAMPLE_LINES],
+    )
+
+
+def _choose(names: Sequence[str], facts: Sequence[_Bytes]) -> list[str]:
+    foreign = [each for each in facts if each.foreign]
+    utf8 = any(each.valid and not each.foreign for each in facts)
+    if not foreign or (utf8 and all(each.strayed for each in foreign)):
+        return ["utf-8"] * len(facts)
+    telling = [each for each in foreign if not each.strayed]
+    shared = detected_encoding(_mixed_sample(telling or foreign))
+    return [
+        ("utf-8" if not each.foreign else shared if shared and telling and each.strayed else _own(name, each, shared))
+        for name, each in zip(names, facts, strict=True)
+    ]
+
+
+def _mixed_sample(foreign: Sequence[_Bytes]) -> list[bytes]:
+    """Lines of all files, about equally many of each."""
+    most = -(-_SAMPLE_LINES // len(foreign))
+    return [line for each in foreign for line in each.sample[:most]][:_SAMPLE_LINES]
+
+
+def _own(name: str, each: _Bytes, shared: str | None) -> str:
+    if shared is not None and reads_nearly_all(each.sample, shared):
+        return shared
+    encoding = detected_encoding(each.sample)
+    if encoding is None:
+        raise SourceError(
+            name,
+            f"its encoding cannot be told: {each.invalid} bytes are not UTF-8, such as in {each.sample[0][:40]!r}",
+            "Declare [source] encoding.",
+        )
+    return encoding
