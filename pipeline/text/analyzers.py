@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pipeline.text.compiled import compiled
 from pipeline.text.unicode_tables import IDEOGRAPH, SPACE, WORD
-from pipeline.text.utf8 import point_at, width_at
+from pipeline.text.utf8 import CASELESS_FIRST, CASELESS_LAST, point_at, width_at
 
 Bytes = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.int32]
@@ -77,8 +77,18 @@ def char_units(
     units = 0
     position = start
     while position < end:
-        width = width_at(text, position, end)
+        byte = text[position]
         starts[units] = at
+        if CASELESS_FIRST <= byte <= CASELESS_LAST and position + 3 <= end:
+            buffer[at] = byte
+            buffer[at + 1] = text[position + 1]
+            buffer[at + 2] = text[position + 2]
+            at += 3
+            ends[units] = at
+            units += 1
+            position += 3
+            continue
+        width = width_at(text, position, end)
         after = position + width
         if kinds[point_at(text, position, width)] & SPACE:
             spaces = 1

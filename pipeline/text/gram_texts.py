@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from pipeline.text.compiled import compiled
 from pipeline.text.config import FeatureConfig
-from pipeline.text.grams import BUCKET, CHAR_WB_CODE, MINUS, key_of, scratch, units_of
+from pipeline.text.grams import CHAR_WB_CODE, key_of, scratch, units_of
 from pipeline.text.hashing import ANALYZER_CODES, read_only, text_buffers
+from pipeline.text.sorting import BUCKET, MINUS
 from pipeline.text.unicode_tables import unicode_tables
 
 _Bytes = npt.NDArray[np.uint8]
@@ -37,7 +38,7 @@ def _collected(
     places: _Ints,
     wanted: int,
 ) -> tuple[_Ints, npt.NDArray[np.bool_], _Longs, _Bytes]:
-    lowered, buffer, starts, ends, runs = scratch(offsets)
+    lowered, flags, buffer, starts, ends, runs = scratch(offsets)
     mask = np.uint32((1 << bits) - 1)
     seen = np.zeros(wanted, np.int64)
     found = np.empty(wanted * _OFTEN, np.int32)
@@ -48,7 +49,19 @@ def _collected(
     at = 0
     for row in range(len(offsets) - 1):
         run_count = units_of(
-            offsets[row], offsets[row + 1], text, analyzer, lowercase, lower, kinds, lowered, buffer, starts, ends, runs
+            offsets[row],
+            offsets[row + 1],
+            text,
+            analyzer,
+            lowercase,
+            lower,
+            kinds,
+            lowered,
+            flags,
+            buffer,
+            starts,
+            ends,
+            runs,
         )
         for run in range(run_count):
             size = runs[run + 1] - runs[run]

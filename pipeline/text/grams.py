@@ -4,74 +4,45 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.text.analyzers import char_units, char_wb_units, chinese_units, word_units
+from pipeline.text.ascii_units import ascii_chars, ascii_words, is_ascii
 from pipeline.text.compiled import compiled, inlined
-from pipeline.text.murmur import murmur3_32
-from pipeline.text.utf8 import lower_into
+from pipeline.text.murmur import murmur3_32, murmur3_end, murmur3_step
+from pipeline.text.sorting import MINUS, PLACES, add_up, sort_keys
+from pipeline.text.utf8 import is_lower, lower_into
 
 Bytes = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.int32]
 Keys = npt.NDArray[np.uint32]
+Values = npt.NDArray[np.float32]
 
 WORD_CODE, CHAR_CODE, CHAR_WB_CODE, CHINESE_CODE = 0, 1, 2, 3
 
-#: The top bit of a key says that the n-gram counts minus one; the rest is its bucket.
-MINUS = np.uint32(0x80000000)
-BUCKET = np.uint32(0x7FFFFFFF)
-_FEW = 24
+
+@inlined
+def _signed(state: np.uint32, mask: np.uint32) -> np.uint32:
+    """A hash as a key: its absolute value as a signed number, cut to the width, and its sign."""
+    sign = state >> np.uint32(31)
+    negative = np.uint32(0) - sign
+    return (np.uint32((state ^ negative) + sign) & mask) | (sign << np.uint32(31))
 
 
 @inlined
 def key_of(buffer: Bytes, start: int, end: int, mask: np.uint32) -> np.uint32:
     """Bucket and sign of one n-gram: the absolute value of its signed hash, cut to the width, and the hash's sign."""
-    state = murmur3_32(buffer, start, end)
-    if state & MINUS:
-        return ((np.uint32(0) - state) & mask) | MINUS
-    return state & mask
+    return _signed(murmur3_32(buffer, start, end), mask)
 
 
 @compiled
-def _sort_few(keys: Keys, count: int) -> None:
-    for right in range(1, count):
-        key = keys[right]
-        left = right - 1
-        while left >= 0 and (keys[left] & BUCKET) > (key & BUCKET):
-            keys[left + 1] = keys[left]
-            left -= 1
-        keys[left + 1] = key
-
-
-@compiled
-def _sort_many(keys: Keys, spare: Keys, count: int, bits: int) -> None:
-    # Least significant digit first, eight bits at a time; the sign travels along.
-    places = np.empty(256, np.int64)
-    for shift in range(0, bits, 8):
-        places[:] = 0
-        for item in range(count):
-            places[((keys[item] & BUCKET) >> shift) & 0xFF] += 1
-        total = 0
-        for digit in range(256):
-            size = places[digit]
-            places[digit] = total
-            total += size
-        for item in range(count):
-            digit = ((keys[item] & BUCKET) >> shift) & 0xFF
-            spare[places[digit]] = keys[item]
-            places[digit] += 1
-        for item in range(count):
-            keys[item] = spare[item]
-
-
-@compiled
-def scratch(offsets: npt.NDArray[np.int64]) -> tuple[Bytes, Bytes, Bounds, Bounds, Bounds]:
-    """Room for the longest document: its lower case, its units' bytes, their starts and ends, the runs."""
+def scratch(offsets: npt.NDArray[np.int64]) -> tuple[Bytes, Bytes, Bytes, Bounds, Bounds, Bounds]:
+    """Room for the longest document: its lower case, its bytes' kinds, its units' bytes, their bounds, the runs."""
     longest = 0
     for row in range(len(offsets) - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
-    lowered = np.empty(longest * 3 // 2 + 2, np.uint8)
-    # Hashing reads up to three bytes after an n-gram.
+    lowered = np.empty(longest * 3 // 2 + 3, np.uint8)
+    # Hashing reads up to four bytes after an n-gram.
     room = 3 * len(lowered) + 8
     units = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32))
-    return lowered, np.zeros(room, np.uint8), units[0], units[1], units[2]
+    return lowered, np.empty(longest + 3, np.uint8), np.zeros(room, np.uint8), units[0], units[1], units[2]
 
 
 @compiled
@@ -84,13 +55,20 @@ def units_of(
     lower: npt.NDArray[np.uint32],
     kinds: Bytes,
     lowered: Bytes,
+    flags: Bytes,
     buffer: Bytes,
     starts: Bounds,
     ends: Bounds,
     runs: Bounds,
 ) -> int:
     """How many runs the document ``text[start:end]`` has, its units written to the scratch arrays."""
-    if lowercase:
+    if analyzer != CHINESE_CODE and is_ascii(text, start, end):
+        if analyzer == WORD_CODE:
+            return ascii_words(text, start, end, lowercase, lowered, flags, buffer, starts, ends, runs)
+        return ascii_chars(
+            text, start, end, lowercase, analyzer == CHAR_WB_CODE, flags, buffer, starts, ends, runs
+        )
+    if lowercase and not is_lower(text, start, end):
         end = lower_into(lowered, text, start, end, lower, kinds)
         start = 0
         text = lowered
@@ -107,12 +85,12 @@ def units_of(
 def _run_length(first: int, last: int, low: int, high: int, whole: bool) -> int:
     """How many n-grams a run of units has; `whole`: a run shorter than `low` counts once."""
     size = last - first
-    if whole and size < low:
-        return 1 if size > 0 else 0
-    count = 0
-    for length in range(low, min(high, size) + 1):
-        count += size - length + 1
-    return count
+    if size < low:
+        return 1 if whole and size > 0 else 0
+    # All units start one of each length, but for those too near to the end.
+    longest = min(high, size)
+    lengths = longest - low + 1
+    return lengths * (size + 1) - lengths * (low + longest) // 2
 
 
 @compiled
@@ -134,27 +112,22 @@ def _gram_keys(
     if whole and 0 < size < low:
         keys[at] = key_of(buffer, starts[first], ends[last - 1], mask)
         return at + 1
-    for length in range(low, min(high, size) + 1):
-        for unit in range(first, last - length + 1):
-            keys[at] = key_of(buffer, starts[unit], ends[unit + length - 1], mask)
-            at += 1
-    return at
-
-
-@compiled
-def _counted(keys: Keys, count: int, indices: Bounds, values: npt.NDArray[np.float32], at: int) -> int:
-    """Where the next row goes after the sums of sorted keys were written as one row."""
-    item = 0
-    while item < count:
-        bucket = keys[item] & BUCKET
-        total = 0
-        while item < count and (keys[item] & BUCKET) == bucket:
-            total += -1 if keys[item] & MINUS else 1
-            item += 1
-        indices[at] = bucket
-        values[at] = total
-        at += 1
-    return at
+    place = np.uint64(at)
+    end = np.uint64(last)
+    shortest = np.uint64(low - 1)
+    for unit in range(np.uint64(first), np.uint64(max(first, last - low + 1))):
+        begin = np.uint64(starts[unit])
+        position = begin
+        state = np.uint32(0)
+        # The longer n-grams go on where the shorter ones stopped: the hash of their common bytes is taken once.
+        for final in range(unit + shortest, min(end, unit + np.uint64(high))):
+            stop = np.uint64(ends[final])
+            while position + np.uint64(4) <= stop:
+                state = murmur3_step(state, buffer, position)
+                position += np.uint64(4)
+            keys[place] = _signed(murmur3_end(state, buffer, position, stop, np.uint32(stop - begin)), mask)
+            place += np.uint64(1)
+    return np.int64(place)
 
 
 @compiled
@@ -168,8 +141,12 @@ def hash_documents(
     lowercase: bool,
     lower: npt.NDArray[np.uint32],
     kinds: Bytes,
-) -> tuple[npt.NDArray[np.int64], Bounds, npt.NDArray[np.float32]]:
-    """The CSR parts of hashed, signed n-gram counts: row bounds, sorted bucket numbers, values.
+    first: int,
+    bounds: npt.NDArray[np.int64],
+    indices: Bounds,
+    values: Values,
+) -> int:
+    """How many documents are hashed: all, or those before one for which there is no room left.
 
     Parameters
     ----------
@@ -187,43 +164,48 @@ def hash_documents(
         Whether to lower-case first.
     lower, kinds
         Of `UnicodeTables`.
+    first
+        The first document to hash; those before it are hashed already.
+    bounds, indices, values
+        Where the parts of the CSR matrix go: row bounds, shape (documents + 1,), sorted bucket numbers, sums of signs.
+        ``bounds[first]`` says how many items are taken.
     """
-    documents = len(offsets) - 1
-    lowered, buffer, starts, ends, runs = scratch(offsets)
+    lowered, flags, buffer, starts, ends, runs = scratch(offsets)
     keys = np.empty(256, np.uint32)
     spare = np.empty(256, np.uint32)
+    places = np.empty(PLACES, np.int32)
     mask = np.uint32((1 << bits) - 1)
     whole = analyzer == CHAR_WB_CODE
 
-    bounds = np.zeros(documents + 1, np.int64)
-    indices = np.empty(1024 + len(text) // 4, np.int32)
-    values = np.empty(len(indices), np.float32)
-    at = 0
-    for row in range(documents):
+    at = bounds[first]
+    for row in range(first, len(offsets) - 1):
         run_count = units_of(
-            offsets[row], offsets[row + 1], text, analyzer, lowercase, lower, kinds, lowered, buffer, starts, ends, runs
+            offsets[row],
+            offsets[row + 1],
+            text,
+            analyzer,
+            lowercase,
+            lower,
+            kinds,
+            lowered,
+            flags,
+            buffer,
+            starts,
+            ends,
+            runs,
         )
         most = 0
         for run in range(run_count):
             most += _run_length(runs[run], runs[run + 1], low, high, whole)
+        if at + most > len(indices):
+            return row
         if most > len(keys):
             keys = np.empty(2 * most, np.uint32)
             spare = np.empty(2 * most, np.uint32)
         count = 0
         for run in range(run_count):
             count = _gram_keys(keys, count, buffer, starts, ends, runs[run], runs[run + 1], low, high, whole, mask)
-        if count <= _FEW:
-            _sort_few(keys, count)
-        else:
-            _sort_many(keys, spare, count, bits)
-        if at + count > len(indices):
-            wider = 2 * (at + count)
-            new_indices = np.empty(wider, np.int32)
-            new_indices[:at] = indices[:at]
-            indices = new_indices
-            new_values = np.empty(wider, np.float32)
-            new_values[:at] = values[:at]
-            values = new_values
-        at = _counted(keys, count, indices, values, at)
+        sort_keys(keys, spare, count, bits, places)
+        at = add_up(spare, count, indices, values, at)
         bounds[row + 1] = at
-    return bounds, indices[:at].copy(), values[:at].copy()
+    return len(offsets) - 1

@@ -62,17 +62,34 @@ def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sp
     offsets, data = text_buffers(texts)
     low, high = features.ngram_range
     tables = unicode_tables()
-    bounds, indices, values = hash_documents(
-        read_only(offsets),
-        read_only(data),
-        ANALYZER_CODES[features.analyzer],
-        low,
-        high,
-        features.bits,
-        features.lowercase,
-        tables.lower,
-        tables.kinds,
-    )
+    bounds = np.zeros(len(offsets), np.int64)
+    # Pages that are never written cost nothing, and growing moves pages, not bytes.
+    room = 1024 + len(data) * (high - low + 1) * (1 if features.analyzer == "word" else 5) // 4
+    indices, values = np.empty(room, np.int32), np.empty(room, np.float32)
+    done = 0
+    while True:
+        done = hash_documents(
+            read_only(offsets),
+            read_only(data),
+            ANALYZER_CODES[features.analyzer],
+            low,
+            high,
+            features.bits,
+            features.lowercase,
+            tables.lower,
+            tables.kinds,
+            done,
+            bounds,
+            indices,
+            values,
+        )
+        if done == len(offsets) - 1:
+            break
+        room *= 2
+        indices.resize(room, refcheck=False)
+        values.resize(room, refcheck=False)
+    indices.resize(bounds[-1], refcheck=False)
+    values.resize(bounds[-1], refcheck=False)
     return csr(bounds, indices, values, features.width)
 
 

@@ -20,9 +20,9 @@ _R64 = np.uint64(47)
 def _word32(text: Bytes, position: np.uint64) -> np.uint32:
     return (
         np.uint32(text[position])
-        | (np.uint32(text[position + 1]) << np.uint32(8))
-        | (np.uint32(text[position + 2]) << np.uint32(16))
-        | (np.uint32(text[position + 3]) << np.uint32(24))
+        | (np.uint32(text[position + np.uint64(1)]) << np.uint32(8))
+        | (np.uint32(text[position + np.uint64(2)]) << np.uint32(16))
+        | (np.uint32(text[position + np.uint64(3)]) << np.uint32(24))
     )
 
 
@@ -34,20 +34,20 @@ def _scrambled(word: np.uint32) -> np.uint32:
 
 
 @inlined
-def murmur3_32(text: Bytes, start: int, end: int) -> np.uint32:
-    """MurmurHash3_x86_32 of ``text[start:end]`` with seed 0, a uint32.
+def murmur3_step(state: np.uint32, text: Bytes, position: np.uint64) -> np.uint32:
+    """MurmurHash3's state after the four bytes from `position` on; it starts as 0."""
+    state ^= _scrambled(_word32(text, position))
+    state = np.uint32((state << np.uint32(13)) | (state >> np.uint32(19)))
+    return np.uint32(state * np.uint32(5) + np.uint32(0xE6546B64))
 
-    `text` must go on for three more bytes after `end`; what they hold does not matter.
+
+@inlined
+def murmur3_end(state: np.uint32, text: Bytes, position: np.uint64, stop: np.uint64, length: np.uint32) -> np.uint32:
+    """MurmurHash3_x86_32 with seed 0 of `length` bytes that end at `stop`, a uint32.
+
+    `state` is that of all whole steps, `position` where they end, at most three bytes before `stop`. `text` must go on
+    for four more bytes after `position`; what the surplus ones hold does not matter.
     """
-    position = np.uint64(start)
-    stop = np.uint64(end)
-    length = np.uint32(end - start)
-    state = np.uint32(0)
-    while position + np.uint64(4) <= stop:
-        state ^= _scrambled(_word32(text, position))
-        state = np.uint32((state << np.uint32(13)) | (state >> np.uint32(19)))
-        state = np.uint32(state * np.uint32(5) + np.uint32(0xE6546B64))
-        position += np.uint64(4)
     # The last 0 to 3 bytes, cut out of a whole word; none of them leaves the state as it is.
     rest = np.uint32((np.uint64(1) << (np.uint64(8) * (stop - position))) - np.uint64(1))
     state ^= _scrambled(_word32(text, position) & rest)
@@ -55,6 +55,21 @@ def murmur3_32(text: Bytes, start: int, end: int) -> np.uint32:
     state = np.uint32((state ^ (state >> np.uint32(16))) * np.uint32(0x85EBCA6B))
     state = np.uint32((state ^ (state >> np.uint32(13))) * np.uint32(0xC2B2AE35))
     return state ^ (state >> np.uint32(16))
+
+
+@inlined
+def murmur3_32(text: Bytes, start: int, end: int) -> np.uint32:
+    """MurmurHash3_x86_32 of ``text[start:end]`` with seed 0, a uint32.
+
+    `text` must go on for four more bytes after `end`; what they hold does not matter.
+    """
+    position = np.uint64(start)
+    stop = np.uint64(end)
+    state = np.uint32(0)
+    while position + np.uint64(4) <= stop:
+        state = murmur3_step(state, text, position)
+        position += np.uint64(4)
+    return murmur3_end(state, text, position, stop, np.uint32(end - start))
 
 
 @compiled

@@ -12,6 +12,9 @@ _REPLACEMENT = 0xFFFD
 _SMALL_SIGMA, _FINAL_SIGMA = 0x3C3, 0x3C2
 _SMALL_I, _DOT_ABOVE = 0x69, 0x307
 
+#: First bytes of the code points from U+4000 to U+9FFF, nearly all Han: three bytes each, none with case, none a space.
+CASELESS_FIRST, CASELESS_LAST = 0xE4, 0xE9
+
 
 @compiled
 def width_at(text: Bytes, position: int, end: int) -> int:
@@ -89,6 +92,25 @@ def _sigma_is_final(text: Bytes, start: int, end: int, position: int, kinds: Byt
 
 
 @compiled
+def is_lower(text: Bytes, start: int, end: int) -> bool:
+    """Whether lower-casing surely leaves ``text[start:end]`` as it is; a quick look, which may be too careful.
+
+    Quick to tell are ASCII, U+3000 to U+9FFF, and U+F000 to U+FFFF, where only full-width letters have case.
+    """
+    cased = np.uint8(0)
+    for position in range(np.uint64(start), np.uint64(end)):
+        byte = text[position]
+        cased |= np.uint8(byte - np.uint8(0x41)) < np.uint8(26)
+        first = byte >= np.uint8(0xC0)
+        caseless = (np.uint8(byte - np.uint8(0xE3)) <= np.uint8(CASELESS_LAST - 0xE3)) | (byte == np.uint8(0xEF))
+        cased |= first & (not caseless)
+    for position in range(np.uint64(start + 2), np.uint64(max(end, start + 2))):
+        wide = (text[position - np.uint64(2)] == np.uint8(0xEF)) & (text[position - np.uint64(1)] == np.uint8(0xBC))
+        cased |= wide & (np.uint8(text[position] - np.uint8(0xA1)) < np.uint8(26))
+    return cased == 0
+
+
+@compiled
 def lower_into(out: Bytes, text: Bytes, start: int, end: int, lower: npt.NDArray[np.uint32], kinds: Bytes) -> int:
     """How many bytes the lower case of ``text[start:end]`` takes, written to the front of `out`.
 
@@ -102,6 +124,13 @@ def lower_into(out: Bytes, text: Bytes, start: int, end: int, lower: npt.NDArray
             out[at] = byte + 32 if 65 <= byte <= 90 else byte
             at += 1
             position += 1
+            continue
+        if CASELESS_FIRST <= byte <= CASELESS_LAST and position + 3 <= end:
+            out[at] = byte
+            out[at + 1] = text[position + 1]
+            out[at + 2] = text[position + 2]
+            at += 3
+            position += 3
             continue
         width = width_at(text, position, end)
         point = point_at(text, position, width)

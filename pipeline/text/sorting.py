@@ -1,0 +1,115 @@
+"""Sorting and adding up the keys of one document, compiled.
+
+A key holds a bucket in its lower 31 bits; the top bit says that the n-gram counts minus one.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.text.compiled import compiled
+
+Keys = npt.NDArray[np.uint32]
+Counts = npt.NDArray[np.int32]
+
+#: The top bit of a key says that the n-gram counts minus one; the rest is its bucket.
+MINUS = np.uint32(0x80000000)
+BUCKET = np.uint32(0x7FFFFFFF)
+
+#: Up to so many keys are dealt out into many places at once; more are sorted digit by digit.
+_DEALT = 2048
+#: Places that keys are counted in: at least four times `_DEALT`.
+PLACES = 8192
+_DIGIT_BITS = 11
+
+
+@compiled
+def _dealt(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> None:
+    # About four places a key, by its highest bits: then few keys are out of order, and those by little.
+    wide = 2
+    while (1 << wide) < 4 * count:
+        wide += 1
+    wide = min(wide, bits)
+    shift = np.uint32(bits - wide)
+    size = np.uint64(1 << wide)
+    for place in range(size):
+        places[place] = 0
+    for item in range(np.uint64(count)):
+        places[np.uint64((keys[item] & BUCKET) >> shift)] += 1
+    total = 0
+    for place in range(size):
+        held = places[place]
+        places[place] = total
+        total += held
+    for item in range(np.uint64(count)):
+        place = np.uint64((keys[item] & BUCKET) >> shift)
+        spare[np.uint64(places[place])] = keys[item]
+        places[place] += 1
+    for right in range(1, count):
+        key = spare[right]
+        left = right - 1
+        while left >= 0 and (spare[left] & BUCKET) > (key & BUCKET):
+            spare[left + 1] = spare[left]
+            left -= 1
+        spare[left + 1] = key
+
+
+@compiled
+def _by_digits(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> None:
+    # Least significant digit first; the sign travels along. The time does not depend on the keys.
+    digits = np.uint32((1 << _DIGIT_BITS) - 1)
+    for first in range(0, bits, _DIGIT_BITS):
+        shift = np.uint32(first)
+        places[: 1 << _DIGIT_BITS] = 0
+        for item in range(np.uint64(count)):
+            places[np.uint64(((keys[item] & BUCKET) >> shift) & digits)] += 1
+        total = 0
+        for digit in range(1 << _DIGIT_BITS):
+            held = places[digit]
+            places[digit] = total
+            total += held
+        for item in range(np.uint64(count)):
+            digit = np.uint64(((keys[item] & BUCKET) >> shift) & digits)
+            spare[np.uint64(places[digit])] = keys[item]
+            places[digit] += 1
+        keys, spare = spare, keys
+    if ((bits + _DIGIT_BITS - 1) // _DIGIT_BITS) % 2 == 0:
+        spare[:count] = keys[:count]
+
+
+@compiled
+def sort_keys(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> None:
+    """`spare` holds the first `count` keys sorted by bucket afterwards; `keys` holds nothing of use.
+
+    Parameters
+    ----------
+    keys, spare
+        Of the same length, at least `count`.
+    bits
+        There are ``2**bits`` buckets.
+    places
+        Room for `PLACES` counts.
+    """
+    if count <= _DEALT:
+        _dealt(keys, spare, count, bits, places)
+    else:
+        _by_digits(keys, spare, count, bits, places)
+
+
+@compiled
+def add_up(keys: Keys, count: int, indices: Counts, values: npt.NDArray[np.float32], at: int) -> int:
+    """Where the next row goes after the sums of sorted keys were written as one row."""
+    if count == 0:
+        return at
+    place = np.uint64(at)
+    bucket = keys[0] & BUCKET
+    total = np.int32(0)
+    for item in range(np.uint64(count)):
+        key = keys[item]
+        here = key & BUCKET
+        other = here != bucket
+        place += np.uint64(other)
+        total = np.int32((np.int32(0) if other else total) + np.int32(1) - np.int32(2) * np.int32(key >> np.uint32(31)))
+        indices[place] = here
+        values[place] = total
+        bucket = here
+    return np.int64(place) + 1
