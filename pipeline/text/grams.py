@@ -7,7 +7,7 @@ from pipeline.text.analyzers import char_units, char_wb_units, chinese_units, wo
 from pipeline.text.ascii_units import ascii_chars, ascii_words, is_ascii
 from pipeline.text.compiled import compiled, inlined
 from pipeline.text.murmur import murmur3_32, murmur3_end, murmur3_step
-from pipeline.text.sorting import MINUS, PLACES, add_up, sort_keys
+from pipeline.text.sorting import PLACES, add_up, sort_keys
 from pipeline.text.utf8 import is_lower, lower_into
 
 Bytes = npt.NDArray[np.uint8]
@@ -45,7 +45,7 @@ def scratch(offsets: npt.NDArray[np.int64]) -> tuple[Bytes, Bytes, Bytes, Bounds
     return lowered, np.empty(longest + 3, np.uint8), np.zeros(room, np.uint8), units[0], units[1], units[2]
 
 
-@compiled
+@inlined
 def units_of(
     start: int,
     end: int,
@@ -66,12 +66,26 @@ def units_of(
         if analyzer == WORD_CODE:
             return ascii_words(text, start, end, lowercase, lowered, flags, buffer, starts, ends, runs)
         return ascii_chars(
-            text, start, end, lowercase, analyzer == CHAR_WB_CODE, flags, buffer, starts, ends, runs
+            text, start, end, lowercase, analyzer == CHAR_WB_CODE, lowered, flags, buffer, starts, ends, runs
         )
     if lowercase and not is_lower(text, start, end):
         end = lower_into(lowered, text, start, end, lower, kinds)
-        start = 0
-        text = lowered
+        return _units(lowered, 0, end, analyzer, kinds, buffer, starts, ends, runs)
+    return _units(text, start, end, analyzer, kinds, buffer, starts, ends, runs)
+
+
+@compiled
+def _units(
+    text: Bytes,
+    start: int,
+    end: int,
+    analyzer: int,
+    kinds: Bytes,
+    buffer: Bytes,
+    starts: Bounds,
+    ends: Bounds,
+    runs: Bounds,
+) -> int:
     if analyzer == WORD_CODE:
         return word_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
     if analyzer == CHAR_CODE:
@@ -81,7 +95,7 @@ def units_of(
     return chinese_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
 
 
-@compiled
+@inlined
 def _run_length(first: int, last: int, low: int, high: int, whole: bool) -> int:
     """How many n-grams a run of units has; `whole`: a run shorter than `low` counts once."""
     size = last - first
@@ -93,7 +107,7 @@ def _run_length(first: int, last: int, low: int, high: int, whole: bool) -> int:
     return lengths * (size + 1) - lengths * (low + longest) // 2
 
 
-@compiled
+@inlined
 def _gram_keys(
     keys: Keys,
     at: int,
@@ -127,7 +141,7 @@ def _gram_keys(
                 position += np.uint64(4)
             keys[place] = _signed(murmur3_end(state, buffer, position, stop, np.uint32(stop - begin)), mask)
             place += np.uint64(1)
-    return np.int64(place)
+    return int(place)
 
 
 @compiled

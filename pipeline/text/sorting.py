@@ -6,7 +6,7 @@ A key holds a bucket in its lower 31 bits; the top bit says that the n-gram coun
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.text.compiled import compiled
+from pipeline.text.compiled import compiled, inlined
 
 Keys = npt.NDArray[np.uint32]
 Counts = npt.NDArray[np.int32]
@@ -22,7 +22,7 @@ PLACES = 8192
 _DIGIT_BITS = 11
 
 
-@compiled
+@inlined
 def _dealt(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> None:
     # About four places a key, by its highest bits: then few keys are out of order, and those by little.
     wide = 2
@@ -41,9 +41,9 @@ def _dealt(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> No
         places[place] = total
         total += held
     for item in range(np.uint64(count)):
-        place = np.uint64((keys[item] & BUCKET) >> shift)
-        spare[np.uint64(places[place])] = keys[item]
-        places[place] += 1
+        drawer = np.uint64((keys[item] & BUCKET) >> shift)
+        spare[np.uint64(places[drawer])] = keys[item]
+        places[drawer] += 1
     for right in range(1, count):
         key = spare[right]
         left = right - 1
@@ -68,15 +68,15 @@ def _by_digits(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -
             places[digit] = total
             total += held
         for item in range(np.uint64(count)):
-            digit = np.uint64(((keys[item] & BUCKET) >> shift) & digits)
-            spare[np.uint64(places[digit])] = keys[item]
-            places[digit] += 1
+            drawer = np.uint64(((keys[item] & BUCKET) >> shift) & digits)
+            spare[np.uint64(places[drawer])] = keys[item]
+            places[drawer] += 1
         keys, spare = spare, keys
     if ((bits + _DIGIT_BITS - 1) // _DIGIT_BITS) % 2 == 0:
         spare[:count] = keys[:count]
 
 
-@compiled
+@inlined
 def sort_keys(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> None:
     """`spare` holds the first `count` keys sorted by bucket afterwards; `keys` holds nothing of use.
 
@@ -95,7 +95,7 @@ def sort_keys(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) ->
         _by_digits(keys, spare, count, bits, places)
 
 
-@compiled
+@inlined
 def add_up(keys: Keys, count: int, indices: Counts, values: npt.NDArray[np.float32], at: int) -> int:
     """Where the next row goes after the sums of sorted keys were written as one row."""
     if count == 0:
@@ -112,4 +112,4 @@ def add_up(keys: Keys, count: int, indices: Counts, values: npt.NDArray[np.float
         indices[place] = here
         values[place] = total
         bucket = here
-    return np.int64(place) + 1
+    return int(place) + 1

@@ -107,7 +107,7 @@ def is_lower(text: Bytes, start: int, end: int) -> bool:
     for position in range(np.uint64(start + 2), np.uint64(max(end, start + 2))):
         wide = (text[position - np.uint64(2)] == np.uint8(0xEF)) & (text[position - np.uint64(1)] == np.uint8(0xBC))
         cased |= wide & (np.uint8(text[position] - np.uint8(0xA1)) < np.uint8(26))
-    return cased == 0
+    return bool(cased == 0)
 
 
 @compiled

@@ -1,5 +1,7 @@
 """The compiled hashing against scikit-learn's, over all of Unicode."""
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,6 +13,8 @@ from sklearn.feature_extraction.text import HashingVectorizer
 
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_contents, hash_texts
+from pipeline.text.sorting import PLACES, add_up, sort_keys
+from pipeline.text.utf8 import is_lower
 
 TRICKY = st.sampled_from("İIıiΣσςΑα'’ʰͅ.­ßẞǅﬁ𐐀𝔄\u0301\u200d _-\n\t\u2028\x1c\u3000退款慢か한ﾊー１２3😀！，ȺK")
 TEXTS = st.lists(st.text(max_size=40) | st.text(TRICKY, max_size=30), max_size=6)
@@ -117,3 +121,25 @@ def test_a_text_longer_than_the_first_guess_of_room():
 def test_content_hash_equals_its_description(texts, seed):
     hashes = hash_contents(pa.array(texts, pa.string()), seed)
     assert hashes.tolist() == [murmur_64a(text.encode(), seed) for text in texts]
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=60), st.integers(1, 80), st.integers(1, 26))
+@settings(max_examples=150, deadline=None)
+def test_sorted_keys_add_up(keys, copies, bits):
+    mask = (1 << bits) - 1
+    keys = np.array([key & (mask | 1 << 31) for key in keys * copies], np.uint32)
+    spare, places = np.empty_like(keys), np.empty(PLACES, np.int32)
+    expected = Counter()
+    for key in keys.tolist():
+        expected[key & mask] += -1 if key >> 31 else 1
+    sort_keys(keys, spare, len(keys), bits, places)
+    indices, values = np.empty(len(keys), np.int32), np.empty(len(keys), np.float32)
+    count = add_up(spare, len(keys), indices, values, 0)
+    assert list(zip(indices[:count].tolist(), values[:count].tolist(), strict=True)) == sorted(expected.items())
+
+
+def test_what_is_surely_lower_case_is():
+    letters = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000]
+    surely = [one for one in letters if is_lower(np.frombuffer(one.encode(), np.uint8), 0, len(one.encode()))]
+    assert all(one.lower() == one for one in surely)
+    assert {"a", " ", "退", "，", "、"} <= set(surely)
