@@ -94,7 +94,7 @@ def _token_ends(size: int, lowered: Bytes, flags: Bytes, buffer: Bytes, ends: Bo
         before = here
         here = after
         kept_before = kept
-    return int(units)
+    return int(np.int64(units))
 
 
 @inlined
@@ -156,7 +156,7 @@ def _padded(size: int, lowered: Bytes, flags: Bytes, buffer: Bytes, runs: Bounds
         at += np.uint64(space ^ _ONE) + np.uint64(closes) + np.uint64(closes)
         count += np.uint64(closes)
         word_before = space ^ _ONE
-    return int(at - np.uint64(1)), int(count)
+    return int(np.int64(at - np.uint64(1))), int(np.int64(count))
 
 
 @inlined
@@ -173,4 +173,4 @@ def _joined(size: int, lowered: Bytes, flags: Bytes, buffer: Bytes, runs: Bounds
         space_before = space
     runs[0] = 0
     runs[1] = at
-    return int(at), 1
+    return int(np.int64(at)), 1

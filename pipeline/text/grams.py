@@ -141,7 +141,7 @@ def _gram_keys(
                 position += np.uint64(4)
             keys[place] = _signed(murmur3_end(state, buffer, position, stop, np.uint32(stop - begin)), mask)
             place += np.uint64(1)
-    return int(place)
+    return int(np.int64(place))
 
 
 @compiled

@@ -112,4 +112,4 @@ def add_up(keys: Keys, count: int, indices: Counts, values: npt.NDArray[np.float
         indices[place] = here
         values[place] = total
         bucket = here
-    return int(place) + 1
+    return int(np.int64(place)) + 1
