@@ -1,0 +1,103 @@
+"""The compiled loops of full-batch logistic regression: loss and gradient of rows, and arithmetic in a fixed order."""
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.text.compiled import compiled
+from pipeline.text.portable_math import portable_exp, portable_log
+
+Doubles = npt.NDArray[np.float64]
+
+_TINY = 1e-300
+
+
+@compiled
+def add_gradient(
+    bounds: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int32],
+    values: npt.NDArray[np.float32],
+    targets: npt.NDArray[np.int32],
+    class_weights: Doubles,
+    weights: Doubles,
+    intercept: Doubles,
+    gradient: Doubles,
+    intercept_gradient: Doubles,
+) -> float:
+    """The summed negative log-likelihood of the rows, whose gradient is added to the last two arrays.
+
+    Parameters
+    ----------
+    bounds, indices, values
+        The rows as CSR.
+    targets
+        Each row's class number.
+    class_weights
+        The weight of each class, shape (classes,).
+    weights, intercept
+        Shapes (features, columns) and (columns,); one column for two classes, the log-odds of the second.
+    gradient, intercept_gradient
+        Of the same shapes.
+    """
+    columns = weights.shape[1]
+    scores = np.empty(columns, np.float64)
+    loss = 0.0
+    for row in range(len(bounds) - 1):
+        scores[:] = intercept
+        for item in range(bounds[row], bounds[row + 1]):
+            value = np.float64(values[item])
+            for column in range(columns):
+                scores[column] += value * weights[indices[item], column]
+        weight = class_weights[targets[row]]
+        loss += weight * _slopes(scores, columns, targets[row])
+        for column in range(columns):
+            scores[column] *= weight
+            intercept_gradient[column] += scores[column]
+        for item in range(bounds[row], bounds[row + 1]):
+            value = np.float64(values[item])
+            for column in range(columns):
+                gradient[indices[item], column] += value * scores[column]
+    return loss
+
+
+@compiled
+def _slopes(scores: Doubles, columns: int, target: int) -> float:
+    """The row's loss; `scores` becomes the loss's derivative by each score."""
+    if columns == 1:
+        # ln(1 + exp(-m)) without overflow, m the margin by which the row is right.
+        margin = scores[0] if target == 1 else -scores[0]
+        small = portable_exp(-abs(margin))
+        loss = portable_log(1.0 + small) + max(-margin, 0.0)
+        wrong = small / (1.0 + small) if margin > 0 else 1.0 / (1.0 + small)
+        scores[0] = -wrong if target == 1 else wrong
+        return float(loss)
+    highest = scores.max()
+    total = 0.0
+    aim = scores[target] - highest
+    for column in range(columns):
+        scores[column] = portable_exp(scores[column] - highest)
+        total += scores[column]
+    for column in range(columns):
+        scores[column] /= total
+    scores[target] -= 1.0
+    return float(portable_log(max(total, _TINY)) - aim)
+
+
+@compiled
+def dot(left: Doubles, right: Doubles) -> float:
+    """The sum of products of two flat arrays, in a fixed order: partial sums of 4096, then their sum."""
+    total = 0.0
+    at = 0
+    while at < len(left):
+        part = 0.0
+        for item in range(at, min(at + 4096, len(left))):
+            part += left[item] * right[item]
+        total += part
+        at += 4096
+    return total
+
+
+@compiled
+def add_scaled(target: Doubles, factor: float, other: Doubles) -> None:
+    """Adds ``factor * other`` to `target`, item by item."""
+    for item in range(len(target)):
+        target[item] += factor * other[item]
