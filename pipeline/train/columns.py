@@ -15,6 +15,8 @@ from pipeline.frame import SOURCE
 from pipeline.text.hashing import hash_contents
 from pipeline.train.config import SplitConfig, TrainConfig
 
+_OTHER_KEY = 0x5851F42D4C957F2D
+
 
 def needed_columns(train: TrainConfig) -> tuple[str, ...]:
     """Names of the columns that training reads, without repetition."""
@@ -78,6 +80,14 @@ def rows_that_test(table: pa.Table, text: pa.Array, split: SplitConfig) -> npt.N
         tests = np.array([_matches(name, split.test_files) for name in [*sources.dictionary.to_pylist(), None]])
         return np.asarray(tests[np.asarray(pc.fill_null(sources.indices, -1))])
     return hash_contents(text, split.seed) < np.uint64(float(split.test) * 2**64)
+
+
+def rows_that_validate(text: pa.Array, train: TrainConfig) -> npt.NDArray[np.bool_]:
+    """Which rows tell when to stop, should they not test, shape (rows,): equal texts are on one side."""
+    if train.validation == 0:
+        return np.zeros(len(text), np.bool_)
+    # Another key than that of the test rows, so that both choices know nothing of one another.
+    return hash_contents(text, train.split.seed ^ _OTHER_KEY) < np.uint64(train.validation * 2**64)
 
 
 def _matches(source: str | None, patterns: Sequence[str]) -> bool:

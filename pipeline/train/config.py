@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from pipeline.settings import Settings
 
 #: Solvers that can be named in a job file.
-Solver = Literal["incremental"]
+Solver = Literal["incremental", "lbfgs"]
 
 
 class SplitConfig(Settings):
@@ -43,7 +43,8 @@ class TrainConfig(Settings):
     """Which columns a model learns from, which rows test it, and how it learns."""
 
     solver: Solver = "incremental"
-    """How the model learns: `incremental` (online logistic regression with a step size of its own for each weight)."""
+    """How the model learns: `incremental` (online logistic regression with a step size of its own for each weight), or
+    `lbfgs` (one incremental pass, then gradients over all rows until the optimum is reached)."""
 
     text: str = "text"
     """The column with the text."""
@@ -64,6 +65,27 @@ class TrainConfig(Settings):
     l2: float = Field(default=0.1, ge=0)
     """Strength of the pull of all weights towards zero; 0.1 is scikit-learn's C = 10."""
 
+    l1: float = Field(default=0, ge=0)
+    """Strength of a pull that makes weights exactly zero; 0 for none. For `incremental` only."""
+
+    validation: float = Field(default=0, ge=0, lt=1)
+    """The share of training rows that is set aside to see after each epoch whether learning still helps, chosen as test
+    rows are; the epoch that was best for them is kept. 0: all rows are learned in all epochs."""
+
+    patience: int = Field(default=1, ge=1)
+    """With `validation`: learning stops after so many epochs in a row that did not help."""
+
+    average: bool = False
+    """Whether the model is the mean of those at the ends of the last half of the epochs, which steadies it."""
+
+    lanes: int = Field(default=1, ge=1, le=1024)
+    """Parts of the rows that are learned side by side in each epoch and then merged, each weight by what the parts know
+    of it. More lanes use more workers at once, and each should have many rows, or the model is worse. Another number is
+    another model; the number of workers is not."""
+
+    iterations: int = Field(default=300, ge=1)
+    """Steps of `lbfgs` at most."""
+
     class_weight: Literal["none", "balanced"] = "none"
     """`balanced` gives every class the same say: rows weigh rows / (classes * rows of their class), counted over
     all training rows."""
@@ -74,3 +96,13 @@ class TrainConfig(Settings):
 
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Decides the order in which blocks and rows are learned."""
+
+    @model_validator(mode="after")
+    def _settings_suit_the_solver(self) -> "TrainConfig":
+        if self.solver == "lbfgs" and self.l1 > 0:
+            raise ValueError('l1 is for solver = "incremental"; remove it, or choose that solver')
+        if self.solver == "lbfgs" and self.l2 == 0:
+            raise ValueError('solver = "lbfgs" needs l2 above 0, or there may be no optimum; write l2 = 0.1')
+        if self.average and self.validation > 0:
+            raise ValueError("average and validation exclude each other; give one of them")
+        return self

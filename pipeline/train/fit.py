@@ -10,9 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from pipeline.execute import Execute
 from pipeline.text.config import FeatureConfig
 from pipeline.text.tfidf import Weighting
@@ -21,8 +18,7 @@ from pipeline.train.config import TrainConfig
 from pipeline.train.evaluate import Tally, evaluate, label_figures, metrics
 from pipeline.train.explain import top_features
 from pipeline.train.hashed import HashedBlock, feature_key, hash_blocks
-from pipeline.train.incremental import learn
-from pipeline.train.logistic import OnlineLogisticRegression
+from pipeline.train.learn import LearnedWeights, learn
 from pipeline.train.model import TrainedModel
 from pipeline.train.requirements import require_features, require_trainable
 from pipeline.train.shards import mix_blocks, shard_key
@@ -40,8 +36,9 @@ class FitResult:
     metrics
         "accuracy", "macro_f1", "log_loss", "test_rows", "train_rows".
     evaluation
-        "labels", "confusion" (first axis: true label, second: predicted), "per_class" (a dict a label: "label",
-        "precision", "recall", "f1", "support"), "no_features" (test rows without any).
+        "course" (a dict an epoch: "epoch", "rows", "loss", "validation_loss"), "labels", "confusion" (first axis:
+        true label, second: predicted), "per_class" (a dict a label: "label", "precision", "recall", "f1", "support"),
+        "no_features" (test rows without any).
     top_features
         Each label's weightiest n-grams with their weights, the weightiest first.
     seconds
@@ -115,12 +112,13 @@ def fit_model(
         labels = tuple(counts)
         weighting = Weighting.learned(features, frequencies, sum(counts.values()))
         require_features(weighting, train)
-        shards = mix_blocks(blocks, labels, weighting, train.seed, folder / shard_key(features, train.seed), execute)
+        place = folder / shard_key(features, train.seed)
+        shards = mix_blocks(blocks, labels, weighting, train.seed, place, execute)
     with watch("train"):
-        learned = learn(shards, len(weighting.buckets), tuple(counts.values()), train, execute)
+        learned = learn(shards, blocks, labels, weighting, tuple(counts.values()), train, place, execute)
         model = _model_of(learned, labels, weighting, features, train, lineage, blocks)
-    with watch("evaluate"), _lying_in(folder, model) as place:
-        tally = evaluate(place, blocks, len(labels), execute)
+    with watch("evaluate"), _lying_in(folder, model) as lying:
+        tally = evaluate(lying, blocks, len(labels), execute)
     with watch("explain"):
         explained = top_features(model, snapshot, train, execute)
     train_rows = sum(block.train_rows for block in blocks)
@@ -128,10 +126,10 @@ def fit_model(
     return FitResult(
         model=replace(model, metrics=figures),
         metrics=figures,
-        evaluation=_evaluation(tally, labels),
+        evaluation={**_evaluation(tally, labels), "course": [one.to_dict() for one in learned.course]},
         top_features=explained,
         seconds=watch.seconds,
-        warnings=_warnings(blocks, tally, features, train),
+        warnings=(*_warnings(blocks, tally, features, train), *learned.warnings),
         train_rows=train_rows,
         test_rows=tally.rows,
     )
@@ -149,7 +147,7 @@ def _lying_in(folder: Path, model: TrainedModel) -> Iterator[str]:
 
 
 def _model_of(
-    learned: OnlineLogisticRegression,
+    learned: LearnedWeights,
     labels: tuple[str, ...],
     weighting: Weighting,
     features: FeatureConfig,
@@ -162,17 +160,17 @@ def _model_of(
         "features": features.model_dump(mode="json"),
         "train": train.model_dump(mode="json"),
         "unicode": unicodedata.unidata_version,
+        "course": [one.to_dict() for one in learned.course],
         "rows": {
             name: sum(getattr(block, name) for block in blocks)
-            for name in ("rows", "train_rows", "test_rows", "missing_label", "no_features")
+            for name in ("rows", "train_rows", "validation_rows", "test_rows", "missing_label", "no_features")
         },
     }
-    weights: npt.NDArray[np.float32] = np.ascontiguousarray(learned.coef_.T)
     return TrainedModel(
         labels=labels,
         weighting=weighting,
-        weights=weights,
-        intercept=learned.intercept_,
+        weights=learned.weights,
+        intercept=learned.intercept,
         text=train.text,
         lineage=facts,
     )

@@ -20,7 +20,7 @@ from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
 from pipeline.text.tfidf import document_frequencies
 from pipeline.train.block_files import is_written, open_array, open_rows, read_record, write_block
-from pipeline.train.columns import as_text, needed_columns, rows_that_test
+from pipeline.train.columns import as_text, needed_columns, rows_that_test, rows_that_validate
 from pipeline.train.config import TrainConfig
 from storage.scan import Span, cut, read_spans
 from storage.versions import Snapshot
@@ -30,12 +30,12 @@ _FAN_IN = 16
 #: Blocks that one task reads at most; small versions are spread over at least `_LEAST_BATCHES` tasks first.
 _BATCH_BLOCKS, _LEAST_BATCHES = 8, 16
 #: Changes when the same settings mean other bytes on disk.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HashedBlock:
-    """A block's hashed rows on disk: those that train first, then those that test.
+    """A block's hashed rows on disk: those that train first, then those that validate, then those that test.
 
     Attributes
     ----------
@@ -43,8 +43,8 @@ class HashedBlock:
         Where it lies.
     rows
         Rows of the version in it.
-    train_rows, test_rows
-        Rows in it with a label, by side; rows that train and have no feature are left out.
+    train_rows, validation_rows, test_rows
+        Rows in it with a label, by side; rows that train or validate and have no feature are left out.
     missing_label
         Rows without a label, which can neither train nor test.
     no_features
@@ -56,6 +56,7 @@ class HashedBlock:
     folder: str
     rows: int
     train_rows: int
+    validation_rows: int
     test_rows: int
     missing_label: int
     no_features: int
@@ -73,19 +74,31 @@ class HashedBlock:
 
     def test_matrix(self) -> sparse.csr_matrix:
         """Hashed counts of the rows that test."""
-        return open_rows(Path(self.folder), self.train_rows, self.train_rows + self.test_rows)
+        first = self.train_rows + self.validation_rows
+        return open_rows(Path(self.folder), first, first + self.test_rows)
+
+    def validation_matrix(self) -> sparse.csr_matrix:
+        """Hashed counts of the rows that validate."""
+        return open_rows(Path(self.folder), self.train_rows, self.train_rows + self.validation_rows)
 
     def targets(self, labels: Sequence[str]) -> npt.NDArray[np.int32]:
-        """Each row's place in `labels`, -1 where it is not among them, shape (train_rows + test_rows,)."""
+        """Each row's place in `labels`, -1 where it is not among them, for all rows in order, shape (rows,)."""
         places = {label: place for place, label in enumerate(labels)}
         known = [places.get(label, -1) for label in read_record(Path(self.folder))["labels"]]
         targets: npt.NDArray[np.int32] = np.array([*known, -1], np.int32)[open_array(Path(self.folder), "labels")]
         return targets
 
+    def validation_label_texts(self) -> list[str]:
+        """The label of each row that validates."""
+        return self._label_texts(self.train_rows, self.validation_rows)
+
     def test_label_texts(self) -> list[str]:
         """The label of each row that tests."""
+        return self._label_texts(self.train_rows + self.validation_rows, self.test_rows)
+
+    def _label_texts(self, first: int, count: int) -> list[str]:
         names = read_record(Path(self.folder))["labels"]
-        return [names[code] for code in open_array(Path(self.folder), "labels")[self.train_rows :].tolist()]
+        return [names[code] for code in open_array(Path(self.folder), "labels")[first : first + count].tolist()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +123,7 @@ def feature_key(snapshot: Snapshot, features: FeatureConfig, train: TrainConfig)
         "files": [[Path(file.path).name, file.rows, file.bytes] for file in snapshot.files],
         "features": features.model_dump(mode="json", include={"analyzer", "bits", "lowercase"}),
         "ngrams": features.ngram_range,
-        "train": train.model_dump(mode="json", include={"text", "label", "split", "block_rows"}),
+        "train": train.model_dump(mode="json", include={"text", "label", "split", "block_rows", "validation"}),
     }
     return sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:24]
 
@@ -174,12 +187,15 @@ def hash_block(table: pa.Table, features: FeatureConfig, train: TrainConfig, fol
     tests = rows_that_test(table, text, train.split)
     matrix = hash_texts(text, features)
     featured = np.diff(matrix.indptr) > 0
-    training, testing = labelled & ~tests, labelled & tests
-    chosen = np.concatenate([np.flatnonzero(training & featured), np.flatnonzero(testing)])
+    validates = rows_that_validate(text, train) & ~tests
+    training, testing = labelled & ~tests & ~validates, labelled & tests
+    sides = training & featured, labelled & validates & featured, testing
+    chosen = np.concatenate([np.flatnonzero(side) for side in sides])
     encoded = labels.take(pa.array(chosen)).dictionary_encode()
     record = {
         "rows": table.num_rows,
-        "train_rows": int((training & featured).sum()),
+        "train_rows": int(sides[0].sum()),
+        "validation_rows": int(sides[1].sum()),
         "test_rows": int(testing.sum()),
         "missing_label": int((~labelled).sum()),
         "no_features": int((training & ~featured).sum()),

@@ -1,7 +1,8 @@
-"""Several passes of one estimator over shards, as one Dask graph made by dask-ml's `Incremental`."""
+"""One epoch of one estimator over shards, as a Dask graph made by dask-ml's `Incremental`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,18 @@ from scipy import sparse
 
 from pipeline.execute import Execute
 from pipeline.train.block_files import StoredCsr, open_array
+from pipeline.train.checkpoints import open_estimator
 from pipeline.train.config import TrainConfig
 from pipeline.train.logistic import OnlineLogisticRegression
 from pipeline.train.order import shuffled
 from pipeline.train.shards import Shard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """A shard that was learned; it says so to whoever shows progress."""
+
+    progress_rows: int
 
 
 def class_weights(counts: Sequence[int], train: TrainConfig) -> Mapping[int, float] | None:
@@ -38,19 +47,20 @@ def new_estimator(counts: Sequence[int], train: TrainConfig) -> OnlineLogisticRe
     counts
         Rows of each class that train.
     train
-        The settings; their `l2` is for the sum over all rows, the estimator's is for each row.
+        The settings; their `l2` and `l1` are for the sum over all rows, the estimator's are for each row.
     """
     return OnlineLogisticRegression(
         learning_rate=train.learning_rate,
         l2=train.l2 / sum(counts),
+        l1=train.l1 / sum(counts),
         class_weight=class_weights(counts, train),
         random_state=train.seed,
     )
 
 
-def epoch_order(shards: Sequence[Shard], epochs: int, seed: int) -> list[Shard]:
-    """The shards in the order they are learned, each once in each epoch."""
-    return [shards[number] for epoch in range(epochs) for number in shuffled(len(shards), seed, epoch).tolist()]
+def epoch_order(shards: Sequence[Shard], epoch: int, seed: int) -> list[Shard]:
+    """The shards in the order they are learned in one epoch, each once."""
+    return [shards[number] for number in shuffled(len(shards), seed, epoch).tolist()]
 
 
 def stacked(shards: Sequence[Shard], columns: int) -> tuple[da.Array, da.Array]:
@@ -59,7 +69,7 @@ def stacked(shards: Sequence[Shard], columns: int) -> tuple[da.Array, da.Array]:
     Parameters
     ----------
     shards
-        At least one; may repeat.
+        At least one.
     columns
         Features.
     """
@@ -73,45 +83,64 @@ def stacked(shards: Sequence[Shard], columns: int) -> tuple[da.Array, da.Array]:
     )
 
 
-def learn(
-    shards: Sequence[Shard], columns: int, counts: Sequence[int], train: TrainConfig, execute: Execute
+def learn_epoch(
+    blank: OnlineLogisticRegression,
+    before: Path | None,
+    shards: Sequence[Shard],
+    columns: int,
+    classes: int,
+    execute: Execute,
 ) -> OnlineLogisticRegression:
-    """The estimator after all epochs over `shards`.
+    """The estimator after one pass over `shards` in their order.
 
     The graph is one chain, since each step needs the weights of the one before: the model goes from shard to shard,
-    and opening a shard costs no memory, so that the passes take no more than one model and one shard.
+    and opening a shard costs no memory, so that a pass takes no more than one model and one shard.
 
     Parameters
     ----------
+    blank
+        An estimator that has learned nothing, for its parameters.
+    before
+        Where the estimator lies as the epoch before left it; None where this is the first.
     shards
         At least one.
     columns
         Features.
-    counts
-        Rows of each class that train.
-    train
-        The settings.
+    classes
+        How many classes there are.
     execute
-        Runs the chain.
+        Runs the chain; hears of each shard as it is learned.
     """
-    rows, labels = stacked(epoch_order(shards, train.epochs, train.seed), columns)
-    learner = Incremental(new_estimator(counts, train), scoring="accuracy", shuffle_blocks=False)
-    with _computed_by(execute, "train"):
-        learner.fit(rows, labels, classes=np.arange(len(counts), dtype=np.int32))
+    rows, labels = stacked(shards, columns)
+    learner = Incremental(blank, scoring="accuracy", shuffle_blocks=False)
+    with _computed_by(execute, [shard.rows for shard in shards], blank, before):
+        learner.fit(rows, labels, classes=np.arange(classes, dtype=np.int32))
     fitted: OnlineLogisticRegression = learner.estimator_
     return fitted
 
 
 @contextmanager
-def _computed_by(execute: Execute, stage: str) -> Iterator[None]:
-    """While it lasts, Dask collections that compute themselves, as `Incremental` does, are handed to `execute`."""
+def _computed_by(
+    execute: Execute, rows: Sequence[int], blank: OnlineLogisticRegression, before: Path | None
+) -> Iterator[None]:
+    """While it lasts, the chain of steps that `Incremental` computes is handed to `execute`, step by step."""
 
     def schedule(graph: Any, keys: Sequence[Any], **_: Any) -> list[Any]:
-        tasks = dict(graph.__dask_graph__())
-        return execute(stage, [Delayed(key, tasks) for key in keys])
+        tasks = dict(graph.__dask_graph__()) if hasattr(graph, "__dask_graph__") else dict(graph)
+        name, last = keys[0]
+        if before is not None:
+            # The state comes from its file on the worker: it would make the graph itself too large to send.
+            tasks[name, -1] = (open_estimator, blank, str(before))
+        told = [(f"told-{name}-{before}", step) for step in range(last + 1)]
+        tasks |= {key: (_told, (name, key[1]), rows[key[1]]) for key in told}
+        return execute("train", [Delayed(key, tasks) for key in (keys[0], *told)])[:1]
 
     with dask.config.set(scheduler=schedule):
         yield
+
+
+def _told(_: OnlineLogisticRegression, rows: int) -> Learned:
+    return Learned(progress_rows=rows)
 
 
 def _array(name: str, tasks: Mapping[Any, Any], chunks: tuple[tuple[int, ...], ...], meta: Any) -> da.Array:

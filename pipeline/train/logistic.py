@@ -31,6 +31,8 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         The first step of each weight.
     l2
         Strength of the pull towards zero for each row: scikit-learn's ``1 / (C * rows)``.
+    l1
+        Strength of the pull that ends at zero for each row; makes weights exactly zero.
     first_square
         What each sum of squared gradients starts from; more means shorter first steps.
     class_weight
@@ -55,6 +57,9 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         Rows learned so far, repetitions counted.
     loss_
         Mean loss of the rows of the last call, each taken before it was learned from.
+    losses_
+        Rows and summed loss of each call, in order: in the first pass over rows an honest measure of what is learned
+        (progressive validation; Blum, Kalai, Langford 1999).
 
     Examples
     --------
@@ -68,6 +73,7 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         *,
         learning_rate: float = 0.7,
         l2: float = 1e-5,
+        l1: float = 0.0,
         first_square: float = 0.1,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         epochs: int = 6,
@@ -76,6 +82,7 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
     ) -> None:
         self.learning_rate = learning_rate
         self.l2 = l2
+        self.l1 = l1
         self.first_square = first_square
         self.class_weight = class_weight
         self.epochs = epochs
@@ -140,6 +147,17 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         self._learn(_parts(X), self._targets(y), self._row_weights(y, sample_weight))
         return self
 
+    def started(self, classes: npt.NDArray[Any], features: int) -> Self:
+        """The estimator, ready for its first rows: all weights zero."""
+        self._start(classes, features)
+        self.n_features_in_ = features
+        return self
+
+    def settle(self) -> None:
+        """Takes all outstanding pull, so that `weights_` are what `coef_` gives."""
+        self.weights_ = self._settled()
+        self.seen_[:] = self.rows_seen_
+
     @property
     def coef_(self) -> _Floats:
         """The weights with all their pull, shape (columns, features) as in scikit-learn."""
@@ -172,6 +190,7 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         self.intercept_squares_ = np.ones(columns, np.float32)
         self.rows_seen_ = 0
         self.loss_ = np.nan
+        self.losses_: list[tuple[int, float]] = []
         self.torn_ = False
 
     def _learn(self, parts: _Parts, targets: npt.NDArray[np.int32], row_weights: _Floats) -> None:
@@ -194,10 +213,12 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
             self.rows_seen_,
             np.float32(self.learning_rate),
             float(self.l2),
+            float(self.l1),
         )
         self.torn_ = False
         self.rows_seen_ += rows
         self.loss_ = loss / rows
+        self.losses_.append((rows, loss))
 
     def _targets(self, y: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
         targets = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
@@ -222,7 +243,13 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
     def _settled(self) -> _Floats:
         check_is_fitted(self, "weights_")
         return settled(
-            self.weights_, self.squares_, self.seen_, self.rows_seen_, np.float32(self.learning_rate), float(self.l2)
+            self.weights_,
+            self.squares_,
+            self.seen_,
+            self.rows_seen_,
+            np.float32(self.learning_rate),
+            float(self.l2),
+            float(self.l1),
         )
 
     def _scores(self, X: Any) -> _Floats:  # noqa: N803

@@ -8,7 +8,7 @@ operations: the same rows in the same order give the same bits on every machine.
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.text.compiled import compiled
+from pipeline.text.compiled import compiled, inlined
 from pipeline.text.portable_math import portable_exp, portable_log
 
 _Floats = npt.NDArray[np.float32]
@@ -44,6 +44,12 @@ def _softmax(scores: _Floats, count: int, target: int, weight: np.float32) -> fl
     return float(-weight * portable_log(max(chance, _TINY)))
 
 
+@inlined
+def _cut_off(weight: np.float32, cut: np.float32) -> np.float32:
+    """The weight nearer to zero by `cut`, at most at zero."""
+    return np.float32(max(weight - cut, np.float32(0.0)) if weight > 0 else min(weight + cut, np.float32(0.0)))
+
+
 @compiled
 def learn_rows(
     bounds: _Longs,
@@ -60,11 +66,13 @@ def learn_rows(
     clock: int,
     rate: np.float32,
     l2: float,
+    l1: float,
 ) -> float:
     """The summed loss of the rows, each taken before the row is learned from.
 
     Each weight has its own step, ``rate / sqrt(sum of its squared gradients)`` (Duchi, Hazan, Singer 2011, section 5).
-    The pull towards zero of all steps since a feature was last seen is taken at once when it is seen again.
+    The pull towards zero of all steps since a feature was last seen is taken at once when it is seen again; that of
+    `l1` cuts a weight off at zero (Langford, Li, Zhang 2009, section 3).
 
     Parameters
     ----------
@@ -82,8 +90,8 @@ def learn_rows(
         Shape (columns,); changed in place.
     clock
         Rows learned before these.
-    rate, l2
-        Step size, and strength of the pull for each row.
+    rate, l2, l1
+        Step size, and strengths of the two pulls for each row.
     """
     columns = weights.shape[1]
     scores = np.empty(columns, np.float32)
@@ -96,9 +104,13 @@ def learn_rows(
             feature = indices[item]
             value = values[item]
             pull = np.float32((clock - seen[feature]) * l2 * rate)
+            cut = np.float32((clock - seen[feature]) * l1 * rate)
             seen[feature] = clock
             for column in range(columns):
-                shrunk = weights[feature, column] / (one + pull / np.sqrt(squares[feature, column]))
+                root = np.sqrt(squares[feature, column])
+                shrunk = weights[feature, column] / (one + pull / root)
+                if cut > 0:
+                    shrunk = _cut_off(shrunk, cut / root)
                 weights[feature, column] = shrunk
                 scores[column] += value * shrunk
         loss += _softmax(scores, columns, targets[row], row_weights[row])
@@ -118,15 +130,19 @@ def learn_rows(
 
 
 @compiled
-def settled(weights: _Floats, squares: _Floats, seen: _Longs, clock: int, rate: np.float32, l2: float) -> _Floats:
+def settled(
+    weights: _Floats, squares: _Floats, seen: _Longs, clock: int, rate: np.float32, l2: float, l1: float
+) -> _Floats:
     """The weights with the pull of all steps since each feature was last seen, shape (features, columns)."""
     result = np.empty_like(weights)
     one = np.float32(1.0)
     for feature in range(weights.shape[0]):
         pull = np.float32((clock - seen[feature]) * l2 * rate)
+        cut = np.float32((clock - seen[feature]) * l1 * rate)
         for column in range(weights.shape[1]):
             root = np.sqrt(squares[feature, column])
-            result[feature, column] = weights[feature, column] / (one + pull / root)
+            shrunk = weights[feature, column] / (one + pull / root)
+            result[feature, column] = _cut_off(shrunk, cut / root) if cut > 0 else shrunk
     return result
 
 

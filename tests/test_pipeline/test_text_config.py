@@ -25,7 +25,7 @@ def test_wrong_features(settings, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"solver": "lbgfs"}, "'incremental'"),
+        ({"solver": "lbgfs"}, "'incremental' or 'lbfgs'"),
         ({"split": {"test": 1.5}}, "between 0 and 1"),
         ({"split": {"test": 0}}, "between 0 and 1"),
         ({"split": {"column": "split"}}, "needs the value that marks a test row"),

@@ -1,0 +1,163 @@
+"""One epoch learned side by side in a fixed number of lanes, merged in a fixed tree.
+
+After Agarwal, Chapelle, Dudik, Langford, "A Reliable Effective Terascale Linear Learning System" (JMLR 2014), section
+2: each lane starts from the same weights, and the merged weight is the mean of the lanes' weights, each weighted by the
+squared gradients that its lane has seen, which say how much it knows of that coordinate. Lanes are shares of the
+shards, not of the workers: any number of workers gives the same bits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from dask import delayed
+
+from pipeline.execute import Execute
+from pipeline.train.block_files import StoredCsr, open_array
+from pipeline.train.checkpoints import open_estimator
+from pipeline.train.incremental import Learned
+from pipeline.train.logistic import OnlineLogisticRegression
+from pipeline.train.shards import Shard
+
+Doubles = npt.NDArray[np.float64]
+
+#: So many lanes are merged by one task.
+_FAN_IN = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LaneSums:
+    """What lanes add up to.
+
+    Attributes
+    ----------
+    gained, weighted, doubly
+        Squared gradients since the epoch began, weights times these, and these times themselves, float64, shape
+        (features + 1, columns): the intercepts are the last row.
+    rows
+        Rows learned.
+    losses
+        Rows and summed loss of each shard.
+    """
+
+    gained: Doubles
+    weighted: Doubles
+    doubly: Doubles
+    rows: int
+    losses: tuple[tuple[int, float], ...]
+
+    def merge(self, other: "LaneSums") -> "LaneSums":
+        """The sums of the lanes of both; merge in a fixed order, since they are floats."""
+        return LaneSums(
+            gained=self.gained + other.gained,
+            weighted=self.weighted + other.weighted,
+            doubly=self.doubly + other.doubly,
+            rows=self.rows + other.rows,
+            losses=(*self.losses, *other.losses),
+        )
+
+
+def learn_epoch_in_lanes(
+    blank: OnlineLogisticRegression,
+    before: Path | None,
+    shards: Sequence[Shard],
+    columns: int,
+    classes: int,
+    lanes: int,
+    execute: Execute,
+) -> OnlineLogisticRegression:
+    """The estimator after one pass in which every lane learned its share of `shards`.
+
+    Parameters are as for `learn_epoch`. A lane sees fewer rows before its weights are merged than one that learns all,
+    so more epochs are needed for the same loss.
+    """
+    shares = [share for lane in range(lanes) if (share := list(shards[lane::lanes]))]
+    tasks, told = [], []
+    for share in shares:
+        state = delayed(lane_start, pure=False)(blank, _path(before), columns, classes)
+        for shard in share:
+            # The step and its report are one task, since the next step changes the estimator in place.
+            step = delayed(lane_step, pure=False, nout=2)(state, shard)
+            state = step[0]
+            told.append(step[1])
+        tasks.append(delayed(lane_sums, pure=False)(state, blank, _path(before), columns, classes))
+    while len(tasks) > 1:
+        tasks = [delayed(merged, pure=False)(tasks[at : at + _FAN_IN]) for at in range(0, len(tasks), _FAN_IN)]
+    total = execute("train", [*tasks, *told])[0]
+    return _applied(total, lane_start(blank, _path(before), columns, classes))
+
+
+def _path(before: Path | None) -> str | None:
+    return None if before is None else str(before)
+
+
+def lane_start(
+    blank: OnlineLogisticRegression, before: str | None, columns: int, classes: int
+) -> OnlineLogisticRegression:
+    """The estimator that a lane begins with."""
+    if before is None:
+        estimator = OnlineLogisticRegression(**blank.get_params())
+        return estimator.started(np.arange(classes, dtype=np.int32), columns)
+    estimator = open_estimator(blank, before)
+    estimator.settle()
+    return estimator
+
+
+def lane_step(estimator: OnlineLogisticRegression, shard: Shard) -> tuple[OnlineLogisticRegression, Learned]:
+    """The estimator after one more shard, and word of it."""
+    estimator.partial_fit(StoredCsr.opened(shard.folder), open_array(Path(shard.folder), "labels"))
+    return estimator, Learned(progress_rows=shard.rows)
+
+
+def lane_sums(
+    estimator: OnlineLogisticRegression,
+    blank: OnlineLogisticRegression,
+    before: str | None,
+    columns: int,
+    classes: int,
+) -> LaneSums:
+    """What a finished lane brings to the merge."""
+    start = lane_start(blank, before, columns, classes)
+    gained = _with_intercept(estimator.squares_, estimator.intercept_squares_)
+    gained -= _with_intercept(start.squares_, start.intercept_squares_)
+    return LaneSums(
+        gained=gained,
+        weighted=gained * _with_intercept(estimator.coef_.T, estimator.intercept_),
+        doubly=gained * gained,
+        rows=estimator.rows_seen_ - start.rows_seen_,
+        losses=tuple(estimator.losses_[len(start.losses_) :]),
+    )
+
+
+def merged(sums: Sequence[LaneSums]) -> LaneSums:
+    """The sums of several lanes, added up in their order."""
+    return reduce(LaneSums.merge, sums)
+
+
+def _applied(total: LaneSums, estimator: OnlineLogisticRegression) -> OnlineLogisticRegression:
+    """The estimator of before the epoch with the merged weights; what no lane has touched stays."""
+    touched = total.gained > 0
+    sums = np.where(touched, total.gained, 1.0)
+    weights = np.where(touched, total.weighted / sums, _with_intercept(estimator.weights_, estimator.intercept_))
+    # Steps shrink by what a lane has seen of a coordinate, not by what all have: each moved on its own.
+    squares = _with_intercept(estimator.squares_, estimator.intercept_squares_) + total.doubly / sums
+    estimator.weights_, estimator.intercept_ = _without_intercept(weights)
+    estimator.squares_, estimator.intercept_squares_ = _without_intercept(squares)
+    estimator.rows_seen_ += total.rows
+    estimator.seen_[touched[:-1].any(axis=1)] = estimator.rows_seen_
+    estimator.losses_.extend(total.losses)
+    estimator.loss_ = sum(loss for _, loss in total.losses) / max(1, total.rows)
+    return estimator
+
+
+def _with_intercept(features: npt.NDArray[Any], intercept: npt.NDArray[Any]) -> Doubles:
+    return np.vstack([features, intercept[None, :]]).astype(np.float64)
+
+
+def _without_intercept(both: Doubles) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    narrow = both.astype(np.float32)
+    return np.ascontiguousarray(narrow[:-1]), np.ascontiguousarray(narrow[-1])
