@@ -38,7 +38,7 @@ def fit(table, folder, *, execute=run_here, cache="cache", features=None, **trai
     return fit_model(snapshot, features or FeatureConfig(bits=14), settings, folder / cache, execute, LINEAGE)
 
 
-class Interrupted(Exception):
+class CutOffError(Exception):
     pass
 
 
@@ -52,7 +52,7 @@ class FailingAt:
         if stage == "train":
             self.left -= 1
             if self.left == 0:
-                raise Interrupted
+                raise CutOffError
         results = run_here(stage, tasks)
         self.heard += [(stage, getattr(result, "progress_rows", None)) for result in results]
         return results
@@ -62,7 +62,7 @@ class FailingAt:
 def test_goes_on_after_the_last_whole_epoch_to_the_same_bits(tmp_path, settings):
     table = tickets(400)
     whole = fit(table, tmp_path, cache="whole", **settings)
-    with pytest.raises(Interrupted):
+    with pytest.raises(CutOffError):
         fit(table, tmp_path, execute=FailingAt(4), **settings)
     counting = FailingAt(0)
     again = fit(table, tmp_path, execute=counting, **settings)

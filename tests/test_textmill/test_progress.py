@@ -83,3 +83,32 @@ def test_who_listens_depends_on_the_console():
     terminal = Console(file=io.StringIO(), force_terminal=True)
     with listening(terminal, silent=False) as listener:
         assert isinstance(listener, TerminalProgress)
+
+
+def test_a_stage_that_starts_again_goes_on():
+    console, clock = plain_console(), Clock()
+    progress = PlainProgress(console, clock)
+    for _ in range(4):
+        progress.stage_started("train", 2, None)
+        clock.now += 3
+        progress.task_done("train", 2, 2, 0, 300)
+        progress.stage_finished("train", 3.0)
+    progress.stage_started("evaluate", 1, None)
+    assert console.file.getvalue().splitlines() == [
+        "train: 2 blocks",
+        "train: done in 3.0 s (100 rows/s)",
+        "train: done in 3.0 s (100 rows/s)",
+        "evaluate: 1 block",
+    ]
+
+
+def test_a_bar_goes_on_with_its_stage():
+    console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)
+    with terminal_bars(console) as bars:
+        progress = TerminalProgress(bars)
+        for _ in range(3):
+            progress.stage_started("train", 2, None)
+            progress.task_done("train", 2, 2, 0, 300)
+            progress.stage_finished("train", 1.0)
+        assert len(bars.tasks) == 1
+        assert (bars.tasks[0].completed, bars.tasks[0].total, bars.tasks[0].fields["rows"]) == (6, 6, 900)

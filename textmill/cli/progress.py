@@ -28,6 +28,9 @@ def speeds(done_rows: int, done_bytes: int, seconds: float) -> str:
 class PlainProgress:
     """Lines for a log: when a stage starts, now and then while it runs, and when it is over.
 
+    A stage that starts again right after it was over, as each epoch of training does, goes on: it is told of now and
+    then.
+
     Parameters
     ----------
     console
@@ -40,15 +43,21 @@ class PlainProgress:
         self._console = console
         self._clock = clock
         self._began = self._told = 0.0
-        self._last = ""
+        self._last = self._stage = ""
+        self._goes_on = False
 
     def _say(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
 
     def stage_started(self, stage: str, tasks: int, total_bytes: int | None) -> None:
         """A line with what lies ahead."""
-        self._began = self._told = self._clock()
+        self._began = self._clock()
         self._last = ""
+        self._goes_on = stage == self._stage
+        if self._goes_on:
+            return
+        self._stage = stage
+        self._told = self._began
         self._say(f"{stage}: {counted(tasks, 'block')}" + (f", {size(total_bytes)}" if total_bytes else ""))
 
     def task_done(self, stage: str, done: int, tasks: int, done_bytes: int, done_rows: int) -> None:
@@ -64,6 +73,9 @@ class PlainProgress:
 
     def stage_finished(self, stage: str, seconds: float) -> None:
         """A line with the stage's time and speed."""
+        if self._goes_on and self._clock() - self._told < PLAIN_INTERVAL_S:
+            return
+        self._told = self._clock()
         told = f" ({self._last})" if self._last else ""
         self._say(f"{stage}: done in {duration(seconds)}{told}")
 
@@ -100,15 +112,28 @@ class TerminalProgress:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task: TaskID | None = None
+        self._stage = ""
+        self._before = (0, 0, 0)
+        self._now = (0, 0, 0)
 
     def stage_started(self, stage: str, tasks: int, total_bytes: int | None) -> None:  # noqa: ARG002 - the protocol
-        """A new bar."""
+        """A new bar; one that goes on where the same stage was the last, as each epoch of training is."""
+        if self._task is not None and stage == self._stage:
+            self._before = self._now
+            self._progress.update(self._task, total=self._before[0] + tasks)
+            self._progress.start_task(self._task)
+            return
+        self._stage, self._before, self._now = stage, (0, 0, 0), (0, 0, 0)
         self._task = self._progress.add_task(stage, total=tasks, rows=0, bytes=0)
 
     def task_done(self, stage: str, done: int, tasks: int, done_bytes: int, done_rows: int) -> None:  # noqa: ARG002
         """The bar moves."""
         if self._task is not None:
-            self._progress.update(self._task, completed=done, total=tasks, rows=done_rows, bytes=done_bytes)
+            blocks, in_bytes, rows = self._before
+            self._now = (blocks + done, in_bytes + done_bytes, rows + done_rows)
+            completed, done_bytes, done_rows = self._now
+            total = blocks + tasks
+            self._progress.update(self._task, completed=completed, total=total, rows=done_rows, bytes=done_bytes)
 
     def stage_finished(self, stage: str, seconds: float) -> None:  # noqa: ARG002 - the protocol
         """The bar is full and stands still."""
