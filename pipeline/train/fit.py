@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.execute import Execute
 from pipeline.text.config import FeatureConfig
 from pipeline.text.tfidf import Weighting
+from pipeline.train.cache import mark_used, prune
 from pipeline.train.columns import needed_columns, require_columns
 from pipeline.train.config import TrainConfig
 from pipeline.train.evaluate import Tally, evaluate, label_figures, metrics
@@ -105,6 +106,8 @@ def fit_model(
     """
     require_columns(snapshot.schema, needed_columns(train), snapshot.version.dataset)
     folder = cache / feature_key(snapshot, features, train)
+    mark_used(folder)
+    prune(cache)
     watch = _Watch()
     with watch("features"):
         blocks, frequencies = hash_blocks(snapshot, features, train, folder / "hashed", execute)
