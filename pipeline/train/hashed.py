@@ -28,7 +28,7 @@ from storage.versions import Snapshot
 #: Counts of this many blocks are added up by one task.
 _FAN_IN = 16
 #: Blocks that one task reads at most; small versions are spread over at least `_LEAST_BATCHES` tasks first.
-_BATCH_BLOCKS, _LEAST_BATCHES = 8, 16
+_BATCH_BLOCKS, _LEAST_BATCHES = 8, 4
 #: Changes when the same settings mean other bytes on disk.
 _FORMAT = 2
 

@@ -3,10 +3,12 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 from dask import delayed
 from scipy import sparse
@@ -57,7 +59,14 @@ class ShardPlan:
     def rows_of(self, block: int, rows: int, seed: int) -> list[int]:
         """The rows it takes of a block of `rows` rows that train, ascending."""
         first, last = self.bounds(rows)
-        return sorted(shuffled(rows, seed, block)[first:last].tolist())
+        chosen: list[int] = np.sort(_order_of(rows, seed, block)[first:last]).tolist()
+        return chosen
+
+
+@lru_cache(maxsize=2 * MIXED_BLOCKS)
+def _order_of(rows: int, seed: int, block: int) -> npt.NDArray[np.int64]:
+    # The shards of a group take their rows from the same blocks, so that each order is asked for many times.
+    return shuffled(rows, seed, block)
 
 
 def plan_shards(block_rows: Sequence[int], seed: int, mixed_blocks: int = MIXED_BLOCKS) -> list[ShardPlan]:
