@@ -119,7 +119,7 @@ def stored(rows: Rows, folder: Path) -> Snapshot:
 def textmill(rows: Rows, passes: int, folder: Path, solver: str) -> Result:
     """Seconds of hashing and learning, as a run has them."""
 
-    def execute(_stage: str, tasks: Sequence[Any], *, sizes: Sequence[int] | None = None) -> list[Any]:  # noqa: ARG001
+    def execute(stage: str, tasks: Sequence[Any], *, sizes: Sequence[int] | None = None) -> list[Any]:  # noqa: ARG001
         return list(dask.compute(*tasks, scheduler="threads", num_workers=2))
 
     train = TrainConfig.model_validate(
@@ -235,8 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         small = zipf_rows(2_000)
-        for warm in (lambda: textmill(small, 1, folder, "incremental"), lambda: textmill(small, 1, folder, "lbfgs")):
-            warm()
+        for solver in ("incremental", "lbfgs"):
+            textmill(small, 1, folder, solver)
         for passes in options.epochs:
             programs: list[Callable[[], Result | None]] = [
                 lambda passes=passes: textmill(rows, passes, folder, "incremental"),  # type: ignore[misc]
