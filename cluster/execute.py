@@ -1,23 +1,42 @@
 """Running the pipeline's tasks on a Dask cluster, with progress and a deadline on every wait."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from queue import Empty, Queue
 from typing import Any
 
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from cluster.errors import StalledError, WorkerLostError
+from cluster.checkpoints import Checkpoints, Prepared
+from cluster.errors import ClusterLostError, StalledError, WorkerLostError
 from cluster.progress import ProgressListener
+from cluster.session import Session
 
-#: How often the workers are counted while nothing finishes, and how long a run goes on without any.
-_LOOK_EVERY_S = 2.0
+#: How often someone looks while nothing finishes, and how long a run goes on without any worker.
+_LOOK_EVERY_S = 0.25
 _WITHOUT_WORKERS_S = 20.0
+_TELLS_S = 2.0
 
 
 class ClientExecute:
-    """An `Execute` over a `distributed.Client`.
+    """An `Execute` over a cluster.
+
+    Parameters
+    ----------
+    cluster
+        A client, or a session, which can open a new cluster where one is lost.
+    listener
+        Hears how the tasks get on.
+    timeout_s
+        Longest wait for any task to finish.
+    memory_bytes
+        What a worker may use, for messages.
+    checkpoints
+        Where answers are kept; None to keep none.
+    check
+        Called all the time while waiting; raises where the work shall stop.
 
     Attributes
     ----------
@@ -25,12 +44,27 @@ class ClientExecute:
         Wall time by stage so far, added up over calls with the same stage.
     """
 
-    def __init__(self, client: Client, listener: ProgressListener, timeout_s: float, memory_bytes: int) -> None:
-        self._client = client
+    def __init__(
+        self,
+        cluster: Client | Session,
+        listener: ProgressListener,
+        timeout_s: float,
+        memory_bytes: int,
+        *,
+        checkpoints: Checkpoints | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._cluster = cluster
         self._listener = listener
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
+        self._checkpoints = checkpoints
+        self._check = check
         self.seconds: dict[str, float] = {}
+
+    @property
+    def _client(self) -> Client:
+        return self._cluster.client if isinstance(self._cluster, Session) else self._cluster
 
     def __call__(self, stage: str, tasks: Sequence[Any], *, sizes: Sequence[int] | None = None) -> list[Any]:
         """Results of `tasks`, in order.
@@ -41,48 +75,137 @@ class ClientExecute:
             If workers keep dying under a task.
         StalledError
             If no task finishes within the deadline.
+        ClusterLostError
+            If the scheduler is lost, and a new one, where there can be one, is lost again and again.
         Exception
             Whatever a task raised.
         """
         started = time.perf_counter()
         self._listener.stage_started(stage, len(tasks), sum(sizes) if sizes is not None else None)
-        futures = self._client.compute(list(tasks), sync=False)
-        try:
-            results = self._collect(stage, futures, sizes)
-        except KilledWorker as error:
-            raise WorkerLostError(stage, self._memory_bytes, str(error).split(".")[0]) from error
-        finally:
-            self._client.cancel(futures)
+        results = self._results(stage, tasks, sizes)
         elapsed = time.perf_counter() - started
         self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed
         self._listener.stage_finished(stage, elapsed)
         return results
 
-    def _collect(self, stage: str, futures: list[Future], sizes: Sequence[int] | None) -> list[Any]:
-        """Results in order; progress is told as they come in."""
-        arrived: Queue[int] = Queue()
-        for number, future in enumerate(futures):
-            future.add_done_callback(lambda _future, number=number: arrived.put(number))
-        results: list[Any] = [None] * len(futures)
-        done_bytes = done_rows = 0
-        for done in range(1, len(futures) + 1):
-            number = self._next(arrived, stage, len(futures) - done + 1)
-            results[number] = futures[number].result(timeout=self._timeout_s)
-            done_bytes += sizes[number] if sizes is not None else 0
-            done_rows += getattr(results[number], "progress_rows", 0)
-            self._listener.task_done(stage, done, len(futures), done_bytes, done_rows)
+    def _results(self, stage: str, tasks: Sequence[Any], sizes: Sequence[int] | None) -> list[Any]:
+        while True:
+            self._check()
+            try:
+                return self._attempt(stage, tasks, sizes)
+            except ClusterLostError as error:
+                if not isinstance(self._cluster, Session):
+                    raise
+                # What is done is in the checkpoints; the rest goes to the new cluster.
+                self._cluster.renew(error)
+
+    def _attempt(self, stage: str, tasks: Sequence[Any], sizes: Sequence[int] | None) -> list[Any]:
+        count = _Count(self._listener, stage, len(tasks), sizes)
+        prepared = self._checkpoints.prepare(stage, tasks) if self._checkpoints is not None else None
+        results: list[Any] = [None] * len(tasks)
+        if prepared is not None:
+            for number, answer in prepared.known.items():
+                results[number] = answer
+                count.one_more(number, answer)
+        left = [number for number in range(len(tasks)) if prepared is None or number in prepared.pending]
+        if not left:
+            return results
+        futures = self._started(stage, tasks, prepared)
+        try:
+            self._collect(stage, dict(zip(left, futures, strict=True)), results, count)
+        except KilledWorker as error:
+            raise WorkerLostError(stage, self._memory_bytes, str(error).split(".")[0]) from error
+        finally:
+            if self._lost(stage) is None:
+                self._client.cancel(futures)
         return results
 
+    def _started(self, stage: str, tasks: Sequence[Any], prepared: Prepared | None) -> list[Future]:
+        try:
+            if prepared is None:
+                return list(self._client.compute(list(tasks), sync=False))
+            return list(self._client.get(prepared.graph, list(prepared.pending.values()), sync=False))
+        except OSError as error:
+            raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
+
+    def _collect(self, stage: str, futures: dict[int, Future], results: list[Any], count: "_Count") -> None:
+        """Nothing; all results are there, and progress was told as they came in."""
+        arrived: Queue[int] = Queue()
+        for number, future in futures.items():
+            future.add_done_callback(lambda _future, number=number: arrived.put(number))
+        for done in range(len(futures)):
+            number = self._next(arrived, stage, len(futures) - done)
+            results[number] = self._result(stage, futures[number])
+            count.one_more(number, results[number])
+            if isinstance(self._cluster, Session):
+                self._cluster.progressed()
+
+    def _result(self, stage: str, future: Future) -> Any:
+        """What the task answered. A worker that dies with it at the last moment has it done once more elsewhere."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            self._require(stage)
+            try:
+                return future.result(timeout=_TELLS_S)
+            except CancelledError as error:
+                raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
+            except TimeoutError:
+                # A task may raise one too, and then there is no more to wait for.
+                if future.done() and future.status == "error":
+                    raise
+                if time.monotonic() > deadline:
+                    raise StalledError(stage, self._timeout_s, 1) from None
+
     def _next(self, arrived: "Queue[int]", stage: str, pending: int) -> int:
-        """The number of the next task that is through; the workers are counted while waiting."""
+        """The number of the next task that is through; workers are counted, and replaced, while waiting."""
         deadline = time.monotonic() + self._timeout_s
         workers_seen = time.monotonic()
         while (left := deadline - time.monotonic()) > 0:
             try:
                 return arrived.get(timeout=min(left, _LOOK_EVERY_S))
             except Empty:
-                if self._client.nthreads():
+                self._require(stage)
+                if self._counted(stage):
                     workers_seen = time.monotonic()
                 elif time.monotonic() - workers_seen > _WITHOUT_WORKERS_S:
                     raise WorkerLostError(stage, self._memory_bytes, "no worker is left") from None
         raise StalledError(stage, self._timeout_s, pending)
+
+    def _require(self, stage: str) -> None:
+        """Nothing where the work shall and can go on."""
+        self._check()
+        lost = self._lost(stage)
+        if lost is not None:
+            raise lost
+        if isinstance(self._cluster, Session):
+            self._cluster.provider.mend()
+
+    def _counted(self, stage: str) -> int:
+        try:
+            return len(self._client.nthreads())
+        except OSError as error:
+            raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
+
+    def _lost(self, stage: str) -> ClusterLostError | None:
+        if isinstance(self._cluster, Session):
+            return self._cluster.lost(stage)
+        status = self._cluster.status
+        return None if status == "running" else ClusterLostError(stage, f"the connection is {status}")
+
+
+class _Count:
+    """What is done of one stage."""
+
+    def __init__(self, listener: ProgressListener, stage: str, tasks: int, sizes: Sequence[int] | None) -> None:
+        self._listener = listener
+        self._stage = stage
+        self._tasks = tasks
+        self._sizes = sizes
+        self._done = self._bytes = self._rows = 0
+
+    def one_more(self, number: int, answer: Any) -> None:
+        """Nothing; task `number` is through, and the listener knows."""
+        self._done += 1
+        self._bytes += self._sizes[number] if self._sizes is not None else 0
+        self._rows += getattr(answer, "progress_rows", 0)
+        self._listener.task_done(self._stage, self._done, self._tasks, self._bytes, self._rows)

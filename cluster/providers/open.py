@@ -6,10 +6,22 @@ from pathlib import Path
 from distributed import Client
 
 from cluster.errors import ProfileError
-from cluster.providers.local import open_local
+from cluster.providers.local import LocalProcesses, LocalThreads
+from cluster.providers.provider import Places, Provider, opened
 from pipeline.config import ClusterConfig
 
-PROVIDERS = {"local": open_local}
+
+def provider_of(config: ClusterConfig, places: Places) -> Provider:
+    """The provider that `config` names; nothing is started yet.
+
+    Raises
+    ------
+    ProfileError
+        If there is no such profile.
+    """
+    if config.profile != "local":
+        raise ProfileError(config.profile, "there is no such profile; known: local")
+    return LocalProcesses(config, places) if config.processes else LocalThreads(config, places)
 
 
 def open_cluster(config: ClusterConfig, scratch: Path) -> AbstractContextManager[Client]:
@@ -20,6 +32,4 @@ def open_cluster(config: ClusterConfig, scratch: Path) -> AbstractContextManager
     ProfileError
         If there is no such profile.
     """
-    if config.profile not in PROVIDERS:
-        raise ProfileError(config.profile, f"there is no such profile; known: {', '.join(PROVIDERS)}")
-    return PROVIDERS[config.profile](config, scratch)
+    return opened(provider_of(config, Places(scratch=scratch, logs=scratch / "logs")))
