@@ -1,44 +1,34 @@
-"""One run of a job from its file to its result, here and now."""
+"""One run of a job from its file to its result, and what becomes of it when that is not reached."""
 
-import platform
 import secrets
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Any
 
-from cluster.execute import ClientExecute
+from cluster.attempt import Attempt
+from cluster.control import CANCEL, Control, JobListener
+from cluster.errors import JobCancelledError, JobStateError, LeaseLostError
+from cluster.job import Kind
+from cluster.jobs import JobFolder, Jobs
+from cluster.lease import Holder, claim
 from cluster.memory import PeakMemory
 from cluster.progress import ProgressListener, Silence
-from cluster.providers.local import worker_count, worker_memory_bytes
-from cluster.providers.open import open_cluster
-from cluster.result import DatasetResult, ModelResult, OperationResult, RunResult, SourceResult
+from cluster.result import RunResult
+from cluster.submission import Submission
+from cluster.told import library_versions
 from pipeline.config import JobConfig
-from pipeline.ingest.flow import Ingested, commit, prepare
-from pipeline.text.config import FeatureConfig
-from pipeline.train.config import TrainConfig
-from pipeline.train.fit import FitResult, fit_model
 from storage.files import room_explained
 from storage.store import Store
-from storage.versions import Snapshot
 
-_LIBRARIES = ("textmill", "dask", "dask-ml", "deltalake", "duckdb", "numba", "numpy", "pyarrow", "scikit-learn")
+__all__ = ["driving", "finish", "library_versions", "new_run_id", "run_job"]
 
 
 def new_run_id(name: str) -> str:
     """An id for a run of the job `name`: readable, sortable by time, and unique."""
     return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of what decides a result, with Python and the machine's kind."""
-    versions = {name: version_of(name) for name in _LIBRARIES}
-    return {**versions, "python": platform.python_version(), "platform": f"{sys.platform}-{platform.machine()}"}
 
 
 def run_job(
@@ -47,6 +37,7 @@ def run_job(
     workers: int | None = None,
     listener: ProgressListener | None = None,
     allow_code: bool = False,
+    submission: Submission | None = None,
 ) -> RunResult:
     """The result of running `job` to its end, which the store remembers too.
 
@@ -60,31 +51,26 @@ def run_job(
         Hears how the run gets on.
     allow_code
         Whether operations may run functions named in the job file.
+    submission
+        The job's file, so that the run can be resumed where this process is killed.
 
     Raises
     ------
     PipelineError, ClusterError, storage.errors.StoreError
         Where the run cannot be finished; the store's versions are as they were.
     """
-    listener = listener or Silence()
     if workers is not None:
         job = job.model_copy(update={"cluster": job.cluster.model_copy(update={"workers": workers})})
-    started, began = datetime.now(UTC), time.perf_counter()
-    run = new_run_id(job.name)
-    with _store_of(job) as store, PeakMemory() as memory:
-        try:
-            result = _work(job, store, run, listener, allow_code=allow_code)
-        finally:
-            store.drop_staging(run)
-    total = time.perf_counter() - began
-    result = replace(
-        result,
-        started_at=started.isoformat(timespec="seconds"),
-        seconds={**result.seconds, "total": total},
-        peak_memory_bytes=memory.peak_bytes,
-    )
-    store.record_run(run, result.to_dict())
-    return result
+    with _store_of(job) as store:
+        folder = Jobs(store).folder(new_run_id(job.name))
+        folder.journal.append(Kind.SUBMITTED, name=job.name)
+        if submission is not None:
+            submission.save(folder.path)
+        with driving(folder) as control:
+            try:
+                return finish(job, store, control, listener or Silence(), allow_code=allow_code)
+            finally:
+                store.drop_staging(folder.id)
 
 
 @contextmanager
@@ -101,103 +87,92 @@ def _store_of(job: JobConfig) -> Iterator[Store]:
         raise
 
 
-def _work(job: JobConfig, store: Store, run: str, listener: ProgressListener, *, allow_code: bool) -> RunResult:
-    memory_bytes = worker_memory_bytes(job.cluster)
-    with open_cluster(job.cluster, store.staging(run) / "workers") as client:
-        execute = ClientExecute(client, listener, job.cluster.task_timeout_s, memory_bytes)
-        began = time.perf_counter()
-        prepared = prepare(job, store, run, execute, note=listener.note, allow_code=allow_code)
-        seconds = {**execute.seconds, "ingest": time.perf_counter() - began}
-        if job.train is None:
-            return replace(_of_ingest(job, store, run, commit(store, prepared)), seconds=seconds)
-        # The model first, then the commit: a run that fails in training leaves the versions as they were.
-        snapshot = store.preview(prepared.request)
-        fitted = _fit(job, job.train, store, snapshot, execute)
-        ingested = commit(store, prepared)
-        if ingested.version.fingerprint != snapshot.version.fingerprint:
-            listener.note("another run appended rows meanwhile; training again on the version as it was committed")
-            fitted = _fit(job, job.train, store, store.snapshot(job.dataset.name, ingested.version.number), execute)
-        _save_model(job, store, run, ingested, fitted)
-        result = _with_model(_of_ingest(job, store, run, ingested), fitted, store.model_path(run))
-    return replace(result, seconds={**seconds, **fitted.seconds})
+@contextmanager
+def driving(job: JobFolder, *, own_process: bool = False) -> Iterator[Control]:
+    """A block in which this process drives `job`, whose driver before, if any, is known to be gone.
+
+    Parameters
+    ----------
+    job
+        The job.
+    own_process
+        Whether this process does nothing else, so that a cancelled job may be stopped by force.
+
+    Raises
+    ------
+    LeaseLostError
+        If another driver claims it at the same moment.
+    """
+    lease = claim(job.path)
+    holder = Holder()
+    job.journal.append(Kind.CLAIMED, lease.token, host=holder.host.partition("/")[0], pid=holder.pid)
+    with PeakMemory() as memory, Control(job, lease, memory, interrupt=own_process) as control:
+        yield control
 
 
-def _fit(job: JobConfig, train: TrainConfig, store: Store, snapshot: Snapshot, execute: ClientExecute) -> FitResult:
-    return fit_model(snapshot, job.features or FeatureConfig(), train, store.cache("features"), execute, {})
+def finish(
+    job: JobConfig, store: Store, control: Control, listener: ProgressListener, *, allow_code: bool
+) -> RunResult:
+    """The result of the run that `control` drives; its journal tells how it ended, whatever happens.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    store
+        The job's store.
+    control
+        The hold on the job.
+    listener
+        Hears how it gets on.
+    allow_code
+        Whether operations may run functions named in the job file.
+
+    Raises
+    ------
+    JobCancelledError
+        If someone cancelled the job meanwhile.
+    LeaseLostError
+        If another driver has taken it over; nothing was written then.
+    Exception
+        Whatever went wrong.
+    """
+    started, began = datetime.now(UTC), time.perf_counter()
+    try:
+        attempt = Attempt(job, store, control, JobListener(control, listener), allow_code=allow_code)
+        result = attempt.result()
+        result = replace(
+            result,
+            started_at=started.isoformat(timespec="seconds"),
+            seconds={**result.seconds, "total": time.perf_counter() - began},
+            peak_memory_bytes=control.peak_memory_bytes,
+        )
+        store.record_run(control.job.id, result.to_dict())
+        control.tell(Kind.SUCCEEDED, seconds=round(result.seconds["total"], 3))
+    except LeaseLostError:
+        raise
+    except BaseException as error:
+        _tell_end(control, error)
+        if isinstance(error, KeyboardInterrupt) and control.cancelled:
+            raise JobCancelledError(control.job.id, "cancelled; the store is as the last commit left it") from error
+        raise
+    return result
 
 
-def _save_model(job: JobConfig, store: Store, run: str, ingested: Ingested, fitted: FitResult) -> None:
-    version = ingested.version
-    lineage = {
-        "dataset": version.dataset,
-        "version": version.number,
-        "fingerprint": version.fingerprint,
-        "run": run,
-        "job": job.model_dump(mode="json"),
-        "libraries": library_versions(),
-    }
-    model = replace(fitted.model, lineage={**fitted.model.lineage, **lineage})
-    folder = store.staging(run) / "model"
-    model.save(folder)
-    record = {**lineage, "sha256": model.sha256, "metrics": dict(fitted.metrics), "name": job.name}
-    store.save_model(run, folder, record)
+def _tell_end(control: Control, error: BaseException) -> None:
+    """Nothing; the journal says how the attempt ended, as far as it still takes anything."""
+    with suppress(LeaseLostError, JobStateError, OSError):
+        if control.cancelled or isinstance(error, JobCancelledError):
+            control.tell(Kind.STOPPED)
+        elif isinstance(error, Exception):
+            control.tell(Kind.FAILED, error=str(error) or type(error).__name__, failure=type(error).__name__)
+        elif control.own_process:
+            control.tell(Kind.INTERRUPTED, text="the driver was told to end from outside; resume the job to go on")
+        else:
+            control.tell(Kind.STOPPED)
 
 
-def _of_ingest(job: JobConfig, store: Store, run: str, ingested: Ingested) -> RunResult:
-    version, ledger = ingested.version, ingested.ledger
-    return RunResult(
-        job=run,
-        name=job.name,
-        state="succeeded",
-        started_at="",
-        store=store.uri,
-        sources=tuple(
-            SourceResult(
-                file=file.name,
-                format=file.format,
-                compression=file.compression or "",
-                encoding=file.encoding or "",
-                dialect=file.dialect.describe() if file.dialect else "",
-                bytes=file.bytes,
-                rows=ingested.sources.get(file.name, 0),
-                note=file.note,
-            )
-            for file in ingested.plan.files
-        ),
-        ledger=ledger,
-        operations=(
-            *(
-                OperationResult(name=name, changed=changed, removed=removed)
-                for name, changed, removed in ingested.operations
-            ),
-            *(OperationResult(name=count.name, changed=0, removed=count.rejected) for count in ingested.counts),
-        ),
-        dataset=DatasetResult(
-            name=version.dataset,
-            version=version.number,
-            fingerprint=version.fingerprint,
-            rows=version.rows,
-            bytes=version.bytes,
-            files=version.files,
-            path=str(Path(store.uri) / version.dataset),
-            columns={field.name: str(field.type) for field in ingested.schema},
-        ),
-        label_counts=ingested.labels,
-        warnings=(*ingested.plan.notes, *ingested.warnings),
-        workers=worker_count(job.cluster),
-        settings=job.model_dump(mode="json"),
-        versions=library_versions(),
-    )
-
-
-def _with_model(result: RunResult, fitted: FitResult, path: Path) -> RunResult:
-    features: Mapping[str, list[tuple[str, float]]] = fitted.top_features
-    evaluation: Mapping[str, Any] = fitted.evaluation
-    return replace(
-        result,
-        model=ModelResult(id=result.job, sha256=fitted.model.sha256, path=str(path)),
-        metrics=fitted.metrics,
-        evaluation=evaluation,
-        top_features=features,
-        warnings=(*result.warnings, *fitted.warnings),
-    )
+def ask_cancel(job: JobFolder) -> None:
+    """Nothing; the job's driver will stop it."""
+    (job.path / CANCEL).touch()
+    job.journal.append(Kind.CANCEL_ASKED)

@@ -35,6 +35,33 @@ class WorkerLostError(ClusterError, RuntimeError):
         )
 
 
+class BlocksTooLargeError(WorkerLostError):
+    """Workers died under blocks of the job's size and under smaller ones too.
+
+    Parameters
+    ----------
+    stage, memory_bytes, detail
+        As for `WorkerLostError`.
+    blocks
+        The sizes that were tried, in bytes, the first one first.
+    """
+
+    def __init__(self, stage: str, memory_bytes: int, blocks: tuple[int, ...], detail: str) -> None:
+        ClusterError.__init__(self, stage, memory_bytes, blocks, detail)
+        self.stage = stage
+        self.memory_bytes = memory_bytes
+        self.blocks = blocks
+        self.detail = detail
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{block / 1e6:g}" for block in self.blocks)
+        limit = f"{self.memory_bytes / 1e9:.2g} GB of memory each" if self.memory_bytes else "no memory limit"
+        return (
+            f"stage {self.stage}: workers ({limit}) ran out of memory or crashed with [source] block at {sizes} MB. "
+            f"Give them more with [cluster] memory, or use fewer workers. ({self.detail})"
+        )
+
+
 class StalledError(ClusterError, TimeoutError):
     """No task finished within the deadline.
 

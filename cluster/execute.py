@@ -168,6 +168,8 @@ class ClientExecute:
                 if self._counted(stage):
                     workers_seen = time.monotonic()
                 elif time.monotonic() - workers_seen > _WITHOUT_WORKERS_S:
+                    if isinstance(self._cluster, Session):
+                        raise ClusterLostError(stage, "no worker is left") from None
                     raise WorkerLostError(stage, self._memory_bytes, "no worker is left") from None
         raise StalledError(stage, self._timeout_s, pending)
 

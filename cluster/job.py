@@ -131,6 +131,9 @@ TRANSITIONS: dict[tuple[State | None, Kind], tuple[State, tuple[Action, ...]]] =
     (State.STARTING, Kind.OPENED): (State.RUNNING, ()),
     (State.RECOVERING, Kind.OPENED): (State.RUNNING, ()),
     (State.RUNNING, Kind.COMMIT_BEGAN): (State.COMMITTING, ()),
+    # All is worked out, and what died was the driver in its commit.
+    (State.RECOVERING, Kind.COMMIT_BEGAN): (State.COMMITTING, ()),
+    (State.COMMITTING, Kind.OPENED): (State.COMMITTING, ()),
     (State.COMMITTING, Kind.COMMITTED): (State.RUNNING, ()),
     (State.RUNNING, Kind.SUCCEEDED): (State.SUCCEEDED, (Action.CLOSE_CLUSTER, Action.DROP_STAGING, Action.NOTIFY)),
     # A new driver starts from the queue, whatever the old one was doing.

@@ -18,10 +18,10 @@ def tree_bytes(root: psutil.Process) -> int:
 
 
 class PeakMemory:
-    """A context that watches the process tree; `peak_bytes` is the largest sum seen."""
+    """A context that watches the process tree; `now_bytes` is the last sum seen, `peak_bytes` the largest."""
 
     def __init__(self, interval_s: float = 0.25) -> None:
-        self.peak_bytes = 0
+        self.peak_bytes = self.now_bytes = 0
         self._interval_s = interval_s
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="peak-memory")
@@ -29,7 +29,8 @@ class PeakMemory:
     def _watch(self) -> None:
         root = psutil.Process()
         while True:
-            self.peak_bytes = max(self.peak_bytes, tree_bytes(root))
+            self.now_bytes = tree_bytes(root)
+            self.peak_bytes = max(self.peak_bytes, self.now_bytes)
             if self._over.wait(self._interval_s):
                 return
 

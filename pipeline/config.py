@@ -139,13 +139,26 @@ def read_tables(path: Path) -> dict[str, Any]:
         If the file is missing, unreadable or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise JobFileError(
             ("there is no such file; check the path, or run `textmill demo` for one to start from",), str(path)
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise JobFileError((f"the file cannot be read as UTF-8 text: {error}",), str(path)) from error
+    return parse_tables(text, path)
+
+
+def parse_tables(text: str, path: Path) -> dict[str, Any]:
+    """The tables in a TOML text that came from `path`.
+
+    Raises
+    ------
+    JobFileError
+        If it is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise JobFileError((f"not valid TOML: {error}",), str(path)) from error
 
@@ -169,7 +182,9 @@ def parse_job(tables: dict[str, Any], origin: str = "job") -> JobConfig:
     return job
 
 
-def load_job(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
+def load_job(
+    path: str | Path, overrides: Sequence[str] = (), *, text: str | None = None, here: Path | None = None
+) -> JobConfig:
     """The job in a file, with relative paths resolved against the file's folder.
 
     Parameters
@@ -179,6 +194,10 @@ def load_job(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
     overrides
         Texts like ``"cluster.workers=2"``, applied in order over the file. Paths in them are relative to the
         current directory, as a person at a terminal means them.
+    text
+        What the file held when it was read, instead of reading it now.
+    here
+        Another folder than the current directory for paths in overrides.
 
     Raises
     ------
@@ -186,7 +205,7 @@ def load_job(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
         With every problem found, not just the first.
     """
     path = Path(path)
-    tables = read_tables(path)
+    tables = read_tables(path) if text is None else parse_tables(text, path)
     folder = path.resolve().parent
     _anchor_paths(tables, folder)
     problems = []
@@ -197,7 +216,7 @@ def load_job(path: str | Path, overrides: Sequence[str] = ()) -> JobConfig:
             problems.append(str(error))
     if problems:
         raise JobFileError(tuple(problems), str(path))
-    _anchor_paths(tables, Path.cwd())
+    _anchor_paths(tables, here or Path.cwd())
     return parse_job(tables, str(path))
 
 

@@ -1,0 +1,185 @@
+"""One driver's attempt at a job: all that is not done yet, then the commit."""
+
+import logging
+import time
+from dataclasses import replace
+
+from cluster.checkpoints import Checkpoints
+from cluster.control import Control
+from cluster.errors import BlocksTooLargeError, ClusterLostError, JobError, WorkerLostError
+from cluster.execute import ClientExecute
+from cluster.inputs import inputs_digest, work_digest
+from cluster.job import Kind
+from cluster.outcome import Outcome
+from cluster.progress import ProgressListener
+from cluster.providers.open import provider_of
+from cluster.providers.provider import Places
+from cluster.result import RunResult
+from cluster.secrets import redacted_facts
+from cluster.session import Session
+from cluster.told import library_versions, result_of
+from pipeline.config import JobConfig
+from pipeline.ingest.flow import Ingested, Prepared, commit, prepare
+from pipeline.text.config import FeatureConfig
+from pipeline.train.fit import FitResult, fit_model
+from storage.errors import DatasetNotFoundError
+from storage.store import Store
+from storage.versions import Snapshot, Version
+
+LOG = logging.getLogger("textmill.job")
+#: Blocks are halved where workers die under them, so often and no further.
+_MOST_HALVINGS = 3
+_LEAST_BLOCK = 1_000_000
+
+
+class Attempt:
+    """One driver at work.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    store
+        The job's store.
+    control
+        The hold on the job.
+    listener
+        Hears how it gets on.
+    allow_code
+        Whether operations may run functions named in the job file.
+    """
+
+    def __init__(
+        self, job: JobConfig, store: Store, control: Control, listener: ProgressListener, *, allow_code: bool
+    ) -> None:
+        self.job = job
+        self.store = store
+        self.control = control
+        self.listener = listener
+        self.allow_code = allow_code
+        self.run = control.job.id
+        self.staging = store.staging(self.run)
+
+    def result(self) -> RunResult:
+        """The result, once everything is committed."""
+        self.control.tell(Kind.STARTED)
+        landed = self._landed()
+        inputs = "" if landed else inputs_digest(self.job)
+        work = "" if landed else work_digest(self.job, inputs)
+        outcome = Outcome.saved(self.staging)
+        if landed and outcome is None:
+            raise JobError(
+                self.run,
+                f"its dataset was committed as {landed.dataset} version {landed.number}, and what was left to do for "
+                "it is lost. The version is whole; submit the job again for a model.",
+            )
+        places = Places(scratch=self.staging / "workers", logs=self.control.job.logs)
+        provider = provider_of(self.job.cluster, places)
+        with Session(provider, self._cluster_lost, lambda _: self.control.tell(Kind.OPENED)) as session:
+            execute = ClientExecute(
+                session,
+                self.listener,
+                self.job.cluster.task_timeout_s,
+                provider.memory_bytes,
+                checkpoints=Checkpoints(self.staging / "done", self.staging.parent.parent, inputs),
+                check=self.control.check,
+            )
+            if outcome is None or not (landed or outcome.work == work):
+                outcome = self._worked_out(work, execute)
+            return self._committed(outcome, execute)
+
+    def _landed(self) -> Version | None:
+        """The version that an earlier attempt committed."""
+        try:
+            versions = self.store.versions(self.job.dataset.name)
+        except DatasetNotFoundError:
+            return None
+        return next((version for version in versions if version.run == self.run), None)
+
+    def _cluster_lost(self, error: ClusterLostError) -> None:
+        LOG.warning("%s", error)
+        self.control.tell(Kind.CLUSTER_LOST, text=f"stage {error.stage}: {error.detail}; opening a new cluster")
+
+    def _worked_out(self, work: str, execute: ClientExecute) -> Outcome:
+        """The outcome, on disk."""
+        began = time.perf_counter()
+        prepared = self._prepared(execute)
+        seconds = {**execute.seconds, "ingest": time.perf_counter() - began}
+        fitted, trained_on = None, ""
+        if self.job.train is not None:
+            # The model first, then the commit: a run that fails in training leaves the versions as they were.
+            snapshot = self.store.preview(prepared.request)
+            fitted, trained_on = self._fit(snapshot, execute), snapshot.version.fingerprint
+            seconds |= fitted.seconds
+        outcome = Outcome(work=work, prepared=prepared, fitted=fitted, trained_on=trained_on, seconds=seconds)
+        outcome.save(self.staging)
+        return outcome
+
+    def _prepared(self, execute: ClientExecute) -> Prepared:
+        """The rows, staged, with blocks as large as the workers can bear."""
+        tried = [self._first_block()]
+        while True:
+            job = self.job.model_copy(update={"source": self.job.source.model_copy(update={"block": tried[-1]})})
+            try:
+                note = self.listener.note
+                return prepare(job, self.store, self.run, execute, note=note, allow_code=self.allow_code)
+            except (WorkerLostError, MemoryError) as error:
+                smaller = tried[-1] // 2
+                if len(tried) > _MOST_HALVINGS or smaller < _LEAST_BLOCK:
+                    told = str(getattr(error, "detail", error))
+                    stage = getattr(error, "stage", "ingest")
+                    memory_bytes = getattr(error, "memory_bytes", 0)
+                    raise BlocksTooLargeError(stage, memory_bytes, tuple(tried), told) from error
+                LOG.warning("%s", error)
+                text = f"workers died with blocks of {tried[-1] / 1e6:g} MB; trying blocks of {smaller / 1e6:g} MB"
+                self.control.tell(Kind.ADAPTED, text=text, block=smaller)
+                tried.append(smaller)
+
+    def _first_block(self) -> int:
+        """The size of blocks that an earlier attempt has come to, else the job's own."""
+        events = self.control.job.journal.events()
+        sizes = [int(event.facts["block"]) for event in events if event.kind is Kind.ADAPTED]
+        return min([self.job.source.block, *sizes])
+
+    def _fit(self, snapshot: Snapshot, execute: ClientExecute) -> FitResult:
+        if self.job.train is None:
+            raise ValueError("the job trains no model")
+        features = self.job.features or FeatureConfig()
+        return fit_model(snapshot, features, self.job.train, self.store.cache("features"), execute, {})
+
+    def _committed(self, outcome: Outcome, execute: ClientExecute) -> RunResult:
+        self.control.check()
+        self.control.tell(Kind.COMMIT_BEGAN)
+        ingested = commit(self.store, outcome.prepared)
+        fitted, seconds = outcome.fitted, outcome.seconds
+        if fitted is not None:
+            if ingested.version.fingerprint != outcome.trained_on:
+                self.listener.note(
+                    "another run appended rows meanwhile; training again on the version as it was committed"
+                )
+                fitted = self._fit(self.store.snapshot(self.job.dataset.name, ingested.version.number), execute)
+            self._save_model(ingested, fitted)
+        self.control.tell(
+            Kind.COMMITTED,
+            dataset=ingested.version.dataset,
+            version=ingested.version.number,
+            fingerprint=ingested.version.fingerprint,
+        )
+        result = result_of(self.job, self.store, self.run, ingested, fitted)
+        return replace(result, seconds=seconds)
+
+    def _save_model(self, ingested: Ingested, fitted: FitResult) -> None:
+        version = ingested.version
+        lineage = {
+            "dataset": version.dataset,
+            "version": version.number,
+            "fingerprint": version.fingerprint,
+            "run": self.run,
+            "job": redacted_facts(self.job.model_dump(mode="json")),
+            "libraries": library_versions(),
+        }
+        model = replace(fitted.model, lineage={**fitted.model.lineage, **lineage})
+        folder = self.staging / "model"
+        model.save(folder)
+        record = {**lineage, "sha256": model.sha256, "metrics": dict(fitted.metrics), "name": self.job.name}
+        self.store.save_model(self.run, folder, record)
