@@ -170,6 +170,10 @@ class JobFailedError(JobError):
     """A job that was waited for has failed."""
 
 
+class JobLostError(JobError):
+    """A job that was waited for has not ended, and nothing says that it will."""
+
+
 class JobCancelledError(JobError):
     """Someone cancelled the job."""
 

@@ -5,7 +5,7 @@ import traceback
 
 import click
 
-from cluster.errors import ClusterError, ProfileError
+from cluster.errors import ClusterError, JobBusyError, JobCancelledError, JobNotFoundError, ProfileError
 from pipeline.errors import JobFileError, PipelineError
 from storage.errors import (
     CarriedFolderError,
@@ -22,6 +22,8 @@ FAILED, WRONG, CANCELLED = 1, 2, 3
 #: What the caller wrote is wrong: nothing was attempted.
 _WRONG = (
     JobFileError,
+    JobBusyError,
+    JobNotFoundError,
     ProfileError,
     CarriedFolderError,
     DatasetExistsError,
@@ -45,7 +47,7 @@ class Session:
 
 def status_of(error: BaseException) -> int:
     """The exit status for `error`: 1 failed, 2 wrong use, 3 cancelled."""
-    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+    if isinstance(error, (click.Abort, KeyboardInterrupt, JobCancelledError)):
         return CANCELLED
     return WRONG if isinstance(error, _WRONG) else FAILED
 
@@ -76,6 +78,6 @@ def report_failure(error: Exception, session: Session) -> int:
     if isinstance(error, click.UsageError):
         error.show(sys.stderr)
     else:
-        word = "Cancelled" if isinstance(error, click.Abort) else "Error"
+        word = "Cancelled" if isinstance(error, (click.Abort, JobCancelledError)) else "Error"
         click.echo(f"{click.style(word, fg='red', bold=True)}: {message_of(error)}", err=True)
     return status_of(error)

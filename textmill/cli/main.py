@@ -18,7 +18,14 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
     "Work": {
         "demo": ("demo", "Make data, run the main job on it, and show the result."),
         "run": ("run", "Run a job here and wait, with progress."),
-        "jobs": ("reports", "List the runs that a store remembers."),
+        "submit": ("submitting", "Hand a job to a driver of its own; prints its id at once."),
+        "jobs": ("jobs", "List the jobs of a store."),
+        "status": ("jobs", "Show how far a job is."),
+        "logs": ("jobs", "Print what a job's driver and workers logged."),
+        "wait": ("jobs", "Wait until a job has ended."),
+        "cancel": ("jobs", "Stop a job and its workers."),
+        "resume": ("jobs", "Go on with a job where it stopped."),
+        "retry": ("jobs", "Do a job again from its start."),
         "report": ("reports", "Write a run's report as one HTML page."),
     },
     "Data": {

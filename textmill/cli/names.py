@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from cluster.jobs import Jobs
 from storage.store import Store
 from textmill.cli.verb import DEFAULT_STORE
 
@@ -16,6 +17,10 @@ def _datasets(store: Store) -> Iterable[tuple[str, str]]:
 
 def _models(store: Store) -> Iterable[tuple[str, str]]:
     return ((record["id"], str(record.get("dataset") or "")) for record in store.models())
+
+
+def _jobs(store: Store) -> Iterable[tuple[str, str]]:
+    return ((status.job, status.state) for status in Jobs(store).statuses())
 
 
 def _runs(store: Store) -> Iterable[tuple[str, str]]:
@@ -50,6 +55,7 @@ class StoredName(click.ParamType[str]):
 DATASET = StoredName("dataset", _datasets)
 MODEL = StoredName("model", _models)
 RUN = StoredName("run", _runs)
+JOB = StoredName("job", _jobs)
 
 
 class VersionName(click.ParamType[int | str]):

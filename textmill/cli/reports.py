@@ -1,4 +1,4 @@
-"""The verbs on runs: the list of them, and the report of one."""
+"""The verb that reports on a run."""
 
 import webbrowser
 from pathlib import Path
@@ -7,40 +7,11 @@ from typing import Any
 import click
 
 from storage.store import Store
-from textmill.cli.datasets import when
 from textmill.cli.names import RUN
-from textmill.cli.output import print_json, print_table, results
-from textmill.cli.verb import AtLeast, verb
+from textmill.cli.output import print_json, results
+from textmill.cli.verb import verb
 from textmill.report.page import write_page
 from textmill.report.terminal import print_report
-from textmill.report.units import count, duration, score
-
-
-@verb(examples=[("textmill jobs", "all runs, newest first")])
-@click.option("--limit", type=AtLeast(1), default=50, show_default=True, help="At most so many.")
-def jobs(limit: int, store: str, as_json: bool) -> None:
-    """List the runs that a store remembers, newest first."""
-    found = Store.open(store).runs()[:limit]
-    if as_json:
-        return print_json(found)
-    if not found:
-        return click.echo(f"No runs in {store} yet. Start one: textmill run JOB.toml", err=True)
-    return print_table(("run", "state", "started", ">time", ">read", ">kept", "dataset", ">accuracy"), map(_row, found))
-
-
-def _row(run: dict[str, Any]) -> tuple[Any, ...]:
-    ledger, dataset, metrics = (run.get(key) or {} for key in ("ledger", "dataset", "metrics"))
-    total = (run.get("seconds") or {}).get("total")
-    return (
-        run["run"],
-        run.get("state") or "",
-        when(run.get("started_at") or ""),
-        duration(total) if total else "",
-        count(ledger.get("read") or 0),
-        count(ledger.get("kept") or 0),
-        f"{dataset['name']} version {dataset['version']}" if dataset else "",
-        score(metrics["accuracy"]) if metrics.get("accuracy") is not None else "",
-    )
 
 
 @verb(

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cluster.driver import run_job
+from cluster.submission import Submission
 from pipeline.config import JobConfig, load_job
 from textmill.cli.failures import message_of, status_of
 from textmill.cli.output import messages, print_json, results
@@ -43,26 +44,47 @@ def run(
         loaded = load_job(job, overrides)
         if store is not None:
             loaded = loaded.model_copy(update={"store": str(Path(store).expanduser().absolute())})
-        result = run_with_progress(loaded, workers=workers, allow_code=allow_code, silent=as_json)
+        submission = Submission(
+            name=loaded.name,
+            text=job.read_text(encoding="utf-8-sig"),
+            origin=str(job.absolute()),
+            here=str(Path.cwd()),
+            store=loaded.store,
+            overrides=overrides,
+            workers=workers,
+            allow_code=allow_code,
+        )
+        result = run_with_progress(
+            loaded, workers=workers, allow_code=allow_code, silent=as_json, submission=submission
+        )
     if as_json:
         return print_json(result)
     return print_report(result, results(width=REPORT_WIDTH), store=store_option(result["store"]))
 
 
-def run_with_progress(job: JobConfig, *, workers: int | None, allow_code: bool, silent: bool) -> dict[str, Any]:
+def run_with_progress(
+    job: JobConfig,
+    *,
+    workers: int | None,
+    allow_code: bool,
+    silent: bool,
+    submission: Submission | None = None,
+) -> dict[str, Any]:
     """The result of a run as a plain dict, with the place of its page under ``"page"``.
 
     Parameters
     ----------
     job
         What to run.
-    workers, allow_code
+    workers, allow_code, submission
         See `cluster.driver.run_job`.
     silent
         Whether to keep progress to itself.
     """
     with listening(messages(), silent=silent) as listener:
-        result = run_job(job, workers=workers, listener=listener, allow_code=allow_code).to_dict()
+        result = run_job(
+            job, workers=workers, listener=listener, allow_code=allow_code, submission=submission
+        ).to_dict()
     path = page_path(result["store"], result["job"])
     return {**result, "page": str(write_page(result, path, store=store_option(result["store"])))}
 

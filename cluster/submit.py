@@ -1,0 +1,125 @@
+"""Jobs that are handed in, stopped and taken up again, from any process that sees their store."""
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from cluster.control import CANCEL
+from cluster.driver import ask_cancel, driving, new_run_id
+from cluster.errors import JobBusyError, JobError
+from cluster.job import Kind, State
+from cluster.jobs import JobFolder, Jobs, JobStatus
+from cluster.lease import holder_of
+from cluster.submission import Submission
+
+_LOOK_S = 0.1
+#: How long a driver that was asked to stop may take before it is killed.
+_STOPS_S = 12.0
+
+
+def submit(jobs: Jobs, submission: Submission) -> JobFolder:
+    """The job, handed to a driver of its own that outlives this process.
+
+    Raises
+    ------
+    JobFileError
+        If the job is wrong; nothing is submitted then.
+    JobNotFoundError
+        If it is to run after a job that does not exist.
+    """
+    submission.job()
+    for run in submission.after:
+        jobs.find(run)
+    job = jobs.folder(new_run_id(submission.name))
+    submission.save(job.path)
+    job.journal.append(Kind.SUBMITTED, name=submission.name)
+    start_driver(jobs, job)
+    return job
+
+
+def start_driver(jobs: Jobs, job: JobFolder) -> int:
+    """The number of the driver's process: in a session of its own, with its log among the job's."""
+    job.logs.mkdir(parents=True, exist_ok=True)
+    with open(job.logs / "driver.log", "ab") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own words
+            [sys.executable, "-m", "cluster.detached", jobs.store.uri, job.id],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=Path(jobs.store.uri),
+        )
+    # It goes on without us; nobody will ask how it ended.
+    process.returncode = 0
+    return process.pid
+
+
+def resume(jobs: Jobs, job: JobFolder) -> None:
+    """Nothing; a new driver goes on where the last one left off.
+
+    Raises
+    ------
+    JobBusyError
+        If a driver is at work on it.
+    JobError
+        If there is nothing to resume.
+    """
+    status = job.status()
+    if status.state == State.SUCCEEDED:
+        raise JobError(job.id, "it has succeeded; submit it again for a new version")
+    if job.alive():
+        raise JobBusyError(job.id, f"it is {status.state}, with a driver at work (process {status.pid}).")
+    if job.submission() is None:
+        raise JobError(job.id, "it was started from Python without a job file; run it again from there")
+    (job.path / CANCEL).unlink(missing_ok=True)
+    job.journal.append(Kind.RESUMED)
+    start_driver(jobs, job)
+
+
+def cancel(job: JobFolder) -> JobStatus:
+    """The job's status once nothing works on it any more; one that has ended stays as it is."""
+    if job.status().ended:
+        return job.status()
+    ask_cancel(job)
+    deadline = time.monotonic() + _STOPS_S
+    while job.alive() and time.monotonic() < deadline:
+        if job.status().ended:
+            break
+        time.sleep(_LOOK_S)
+    _end_driver(job)
+    if not job.status().ended:
+        # Nobody is there to say so.
+        with driving(job) as control:
+            control.tell(Kind.STOPPED)
+    return job.status()
+
+
+def _end_driver(job: JobFolder) -> None:
+    """Nothing; the driver and all it started are gone, where it is on this machine and its job has not ended."""
+    holder = holder_of(job.path)
+    driver = holder.process() if holder else None
+    if driver is None:
+        return
+    with suppress(psutil.TimeoutExpired):
+        # On its way out, most often.
+        driver.wait(_LOOK_S * 20 if job.status().ended else 0)
+        return
+    with suppress(psutil.NoSuchProcess):
+        for process in [*driver.children(recursive=True), driver]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        driver.wait(_STOPS_S)
+
+
+def wait(job: JobFolder, timeout_s: float | None = None) -> JobStatus:
+    """The job's status once it has ended, is lost, or the time is over."""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        status = job.status()
+        if status.ended or status.state == "lost" or (deadline is not None and time.monotonic() > deadline):
+            return status
+        time.sleep(_LOOK_S)
