@@ -1,0 +1,213 @@
+"""Jobs as a person handles them from the command line: real processes, real exit statuses, nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from benchmarks.recovery import alive, awaited, case, happened
+from cluster.job import Kind
+from cluster.jobs import Jobs
+from cluster.lease import holder_of
+from storage.store import Store
+from textmill.demo.corpus import write_corpus
+
+pytestmark = pytest.mark.xdist_group("jobs")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("jobs")
+
+
+@pytest.fixture(scope="module")
+def job_file(place):
+    return write_corpus(place, rows=4000).job
+
+
+@pytest.fixture(autouse=True)
+def queue(monkeypatch, tmp_path):
+    monkeypatch.setenv("TEXTMILL_QUEUE", str(tmp_path / "queue"))
+    monkeypatch.setenv("TEXTMILL_LOST_AFTER_S", "5")
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store whose drivers, if any is left, are ended with all they started."""
+    path = tmp_path / "store"
+    yield path
+    if not path.exists():
+        return
+    for run in Jobs(Store.open(path)).ids():
+        holder = holder_of(path / "_jobs" / run)
+        driver = holder.process() if holder else None
+        for process in [*driver.children(recursive=True), driver] if driver else ():
+            process.kill()
+
+
+def textmill(*words, store, status=0, **environment):
+    ended = subprocess.run(
+        [sys.executable, "-m", "textmill", *map(str, words), "--store", str(store)],
+        capture_output=True, text=True, timeout=120, env={**os.environ, **environment},
+    )  # fmt: skip
+    assert ended.returncode == status, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stdout
+
+
+def told(*words, store, status=0):
+    return json.loads(textmill(*words, "--json", store=store, status=status))
+
+
+def submitted(job_file, store, *words):
+    run = textmill("submit", job_file, "--workers", 1, *words, store=store).strip()
+    return Jobs(Store.open(store)).find(run)
+
+
+@pytest.fixture(scope="module")
+def calm(job_file, place):
+    """What the job gives when nobody disturbs it."""
+    record = told("run", job_file, "--workers", 2, store=place / "calm")
+    return record["dataset"]["fingerprint"], record["model"]["sha256"]
+
+
+def test_a_job_from_its_submission_to_its_result(job_file, store, calm, tmp_path):
+    hook = f"cat > {tmp_path}/told.json; echo $TEXTMILL_STATE > {tmp_path}/state"
+    job = submitted(job_file, store, "--notify", hook)
+    awaited(lambda: happened(job, "look"), "a first stage")
+    holder = holder_of(job.path)
+    assert os.getsid(holder.pid) == holder.pid  # a session of its own: no terminal's end is its end
+    now = told("status", job.id[:-1], store=store)
+    assert (now["state"], now["attempt"]) == ("running", 1)
+    assert now["progress"]["memory_bytes"] > 0
+    textmill("resume", job.id, store=store, status=2)
+    result = told("wait", job.id, store=store)
+    assert (result["dataset"]["fingerprint"], result["model"]["sha256"]) == calm
+    [listed] = told("jobs", store=store)
+    assert (listed["job"], listed["state"], listed["dataset"]) == (job.id, "succeeded", result["dataset"])
+    lines = [json.loads(line) for line in textmill("logs", job.id, "--json", store=store).splitlines()]
+    assert {line["file"] for line in lines} == {"driver", "scheduler", "worker-0"}
+    assert any(line["message"] == "succeeded" for line in lines)
+    assert textmill("logs", job.id, "-f", store=store).count("\n") >= len(lines)
+    awaited((tmp_path / "state").exists, "the notification")
+    assert awaited(lambda: (tmp_path / "state").read_text().strip(), "the state") == "succeeded"
+    assert json.loads((tmp_path / "told.json").read_text())["job"] == job.id
+    assert not list((store / "_staging").iterdir())
+
+
+@pytest.mark.parametrize("moment", ["queued", "look", "clean", "weigh"])
+def test_a_cancelled_job_stops_within_seconds_with_all_its_processes(moment, job_file, store):
+    job = submitted(job_file, store)
+    if moment != "queued":
+        awaited(lambda: happened(job, moment), moment)
+    family = []
+    if (holder := holder_of(job.path)) and (driver := holder.process()):
+        family = [driver, *driver.children(recursive=True)]
+    assert family or moment == "queued"
+    began = time.monotonic()
+    assert told("cancel", job.id, store=store)["state"] == "cancelled"
+    assert time.monotonic() - began < 12
+    awaited(lambda: not alive(family), "the end of all processes")
+    assert Store.open(store).names() == []
+    textmill("wait", job.id, store=store, status=3)
+
+
+def test_a_cancelled_job_can_be_resumed(job_file, store, calm):
+    job = submitted(job_file, store)
+    awaited(lambda: happened(job, "clean"), "clean")
+    textmill("cancel", job.id, store=store)
+    textmill("resume", job.id, store=store)
+    result = told("wait", job.id, store=store)
+    assert (result["dataset"]["fingerprint"], result["model"]["sha256"]) == calm
+    assert told("status", job.id, store=store)["attempt"] == 2
+    textmill("resume", job.id, store=store, status=1)  # it has succeeded
+
+
+def test_a_job_after_another_waits_for_it_and_fails_with_it(job_file, store):
+    first = submitted(job_file, store)
+    second = submitted(job_file, store, "--after", first.id)
+    third = submitted(job_file, store, "--after", second.id)
+    textmill("cancel", first.id, store=store)
+    for job, before in ((second, first), (third, second)):
+        textmill("wait", job.id, store=store, status=1)
+        assert before.id in job.status().error
+    assert Store.open(store).names() == []
+
+
+def test_a_failed_job_says_why_and_can_be_tried_again(tmp_path, store):
+    (tmp_path / "job.toml").write_text('name = "x"\n[source]\nfiles = ["*.csv"]\n[dataset]\nname = "x"\n')
+    job = submitted(tmp_path / "job.toml", store)
+    textmill("wait", job.id, store=store, status=1)
+    assert "*.csv" in told("status", job.id, store=store)["error"]
+    (tmp_path / "a.csv").write_text("text\nhello\n")
+    textmill("retry", job.id, store=store)
+    assert told("wait", job.id, store=store)["ledger"]["kept"] == 1
+
+
+def test_secrets_in_a_job_are_written_nowhere(tmp_path, store, monkeypatch):
+    monkeypatch.setenv("MY_DATA_TOKEN", "hunter2hunter2")
+    (tmp_path / "job.toml").write_text(
+        'name = "x"\n[source]\nfiles = ["hunter2hunter2.csv", "${MY_DATA_TOKEN}.csv"]\n'
+        '[dataset]\nname = "x"\nmessage = "with ${MY_DATA_TOKEN}"\n'.replace("hunter2hunter2.csv", "a.csv")
+    )
+    (tmp_path / "a.csv").write_text("text\nhello\n")
+    job = submitted(tmp_path / "job.toml", store)
+    textmill("wait", job.id, store=store, status=1)
+    assert "${MY_DATA_TOKEN}.csv" in job.status().error
+    for path in job.path.rglob("*"):
+        assert path.is_dir() or b"hunter2" not in path.read_bytes(), path
+
+
+def test_unknown_jobs_are_wrong_use(store, tmp_path):
+    Store.open(store, create=True)
+    for verb in ("status", "logs", "wait", "cancel", "resume", "retry"):
+        textmill(verb, "nothing", store=store, status=2)
+    textmill("submit", tmp_path / "none.toml", store=store, status=2)
+
+
+def test_a_driver_that_was_taken_for_dead_and_wakes_up_commits_nothing(job_file, store, calm):
+    job = submitted(job_file, store)
+    awaited(lambda: happened(job, "clean"), "clean")
+    sleeper = psutil.Process(holder_of(job.path).pid)
+    family = sleeper.children(recursive=True)
+    sleeper.send_signal(signal.SIGSTOP)
+    try:
+        awaited(lambda: job.status().state == "lost", "a stale heartbeat")
+        # The slot is still the sleeper's.
+        textmill("resume", job.id, store=store, TEXTMILL_LOCAL_JOBS="2")
+        result = told("wait", job.id, store=store)
+        assert (result["dataset"]["fingerprint"], result["model"]["sha256"]) == calm
+        sleeper.send_signal(signal.SIGCONT)
+        awaited(lambda: not alive([sleeper, *family]), "the sleeper's end")
+    finally:
+        for process in alive([sleeper]):
+            process.kill()
+    assert job.status().state == "succeeded"
+    assert [version.run for version in Store.open(store).versions("tickets")] == [job.id]
+    assert "another driver has it" in (job.logs / "driver.log").read_text()
+    late = [event for event in job.journal.events() if event.token == 1]
+    assert Kind.COMMIT_BEGAN not in {event.kind for event in late}
+
+
+@pytest.mark.parametrize(
+    ("victim", "moment"),
+    [
+        ("worker", "look"),
+        ("nannies", "clean"),
+        ("scheduler", "clean"),
+        ("driver", "weigh"),
+        ("driver and scheduler", "scan"),
+        ("everything", "settle"),
+    ],
+)
+def test_a_job_that_loses_a_part_gives_the_same(victim, moment, job_file, store, calm):
+    found = case(job_file, store, victim, moment)
+    assert (found.fingerprint, found.sha256) == calm
+    assert (found.state, found.versions, found.orphans) == ("succeeded", 1, 0)
+    assert found.deaths > 0
+    assert not list((store / "_staging").iterdir())
