@@ -1,5 +1,6 @@
 """Jobs that are handed in, stopped and taken up again, from any process that sees their store."""
 
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from cluster.lease import holder_of
 from cluster.submission import Submission
 
 _LOOK_S = 0.1
+_CODE = str(Path(__file__).resolve().parents[1])
 #: How long a driver that was asked to stop may take before it is killed.
 _STOPS_S = 12.0
 
@@ -52,6 +54,8 @@ def start_driver(jobs: Jobs, job: JobFolder) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=Path(jobs.store.uri),
+            # The same code as here, also where this is a checkout that nobody installed.
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_CODE, os.environ.get("PYTHONPATH")]))},
         )
     # It goes on without us; nobody will ask how it ended.
     process.returncode = 0

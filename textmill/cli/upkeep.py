@@ -4,6 +4,8 @@ from dataclasses import asdict
 
 import click
 
+from cluster.jobs import Jobs
+from cluster.sweep import sweep
 from storage.arranging.plan import TARGET_BYTES, Advice, Arrangement
 from storage.store import Store
 from storage.vacuum import DEFAULT_AGE_HOURS
@@ -102,12 +104,19 @@ def _advice(name: str, told: Advice) -> str:
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would go; remove nothing.")
 def vacuum(name: str, older_than: float, dry_run: bool, store: str, as_json: bool) -> None:
-    """Delete files that no version needs: of old versions that neither a tag nor a model names."""
-    done = Store.open(store).vacuum(name, older_than_hours=older_than, dry_run=dry_run)
+    """Delete files that no version needs: of old versions that neither a tag nor a model names.
+
+    Staged files of jobs that nobody works on, and nobody touched for as long, go too.
+    """
+    opened = Store.open(store)
+    done = opened.vacuum(name, older_than_hours=older_than, dry_run=dry_run)
+    swept = sweep(Jobs(opened), older_than_hours=older_than, dry_run=dry_run)
     if as_json:
-        return print_json(asdict(done))
+        return print_json({**asdict(done), "staged": swept})
     word = "would be removed" if dry_run else "removed"
     click.echo(f"{counted(done.files, 'file')} ({size(done.bytes)}) of {counted(len(done.versions), 'version')} {word}")
+    if swept:
+        click.echo(f"Staged files of {counted(len(swept), 'job')} {word}.")
     if done.pins:
         click.echo("\nVersions kept for what names them:")
         print_table(

@@ -1,0 +1,115 @@
+"""Blocks that are too large for the workers, staged files that nobody wants, and what is recorded of both."""
+
+import os
+import pickle
+
+import pytest
+
+from cluster.driver import driving, finish
+from cluster.errors import BlocksTooLargeError, WorkerLostError
+from cluster.job import Kind
+from cluster.jobs import Jobs
+from cluster.progress import Silence
+from cluster.sweep import sweep
+from pipeline.config import parse_job
+from pipeline.ingest.flow import prepare
+from storage.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    (tmp_path / "a.csv").write_text("text\n" + "".join(f"line {n}\n" for n in range(50)))
+    return Store.open(tmp_path / "store", create=True)
+
+
+def job_of(store, block="64MB"):
+    return parse_job(
+        {
+            "name": "x",
+            "store": store.uri,
+            "source": {"files": ["a.csv"], "root": str(store.layout.root.parent), "block": block},
+            "dataset": {"name": "x"},
+            "cluster": {"processes": False, "workers": 1},
+        }
+    )
+
+
+def dying_above(limit, seen):
+    """A `prepare` whose workers die under blocks larger than `limit`."""
+
+    def called(job, *values, **named):
+        seen.append(job.source.block)
+        if job.source.block > limit:
+            raise WorkerLostError("clean", 2_000_000_000, "killed")
+        return prepare(job, *values, **named)
+
+    return called
+
+
+def attempt(store, folder, job):
+    with driving(folder) as control:
+        return finish(job, store, control, Silence(), allow_code=False)
+
+
+def test_smaller_blocks_are_tried_and_remembered(store, monkeypatch):
+    folder = Jobs(store).folder("run-1")
+    folder.journal.append(Kind.SUBMITTED, name="x")
+    seen = []
+    monkeypatch.setattr("cluster.attempt.prepare", dying_above(16_000_000, seen))
+    result = attempt(store, folder, job_of(store))
+    assert seen == [64_000_000, 32_000_000, 16_000_000]
+    assert result.ledger.kept == 50
+    assert any("trying blocks of 16 MB" in note for note in folder.status().notes)
+
+
+def test_one_clear_failure_names_blocks_and_memory_once_all_were_tried(store, monkeypatch):
+    folder = Jobs(store).folder("run-1")
+    folder.journal.append(Kind.SUBMITTED, name="x")
+    seen = []
+    monkeypatch.setattr("cluster.attempt.prepare", dying_above(0, seen))
+    with pytest.raises(
+        BlocksTooLargeError, match=r"2 GB of memory each.*block at 64, 32, 16, 8 MB.*\[cluster\] memory"
+    ):
+        attempt(store, folder, job_of(store))
+    assert store.names() == []
+    assert folder.status().state == "failed"
+    assert "64, 32, 16, 8 MB" in folder.status().error
+    # Whoever resumes it starts with what the last attempt came to.
+    folder.journal.append(Kind.RESUMED)
+    monkeypatch.setattr("cluster.attempt.prepare", dying_above(8_000_000, seen))
+    attempt(store, folder, job_of(store))
+    assert seen == [64_000_000, 32_000_000, 16_000_000, 8_000_000, 8_000_000]
+
+
+def test_blocks_are_not_made_tiny(store, monkeypatch):
+    folder = Jobs(store).folder("run-1")
+    folder.journal.append(Kind.SUBMITTED, name="x")
+    seen = []
+    monkeypatch.setattr("cluster.attempt.prepare", dying_above(0, seen))
+    with pytest.raises(BlocksTooLargeError):
+        attempt(store, folder, job_of(store, block="1.5MB"))
+    assert seen == [1_500_000]
+
+
+def test_the_error_survives_pickling():
+    error = BlocksTooLargeError("clean", 5, (2, 1), "x")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.blocks) == (BlocksTooLargeError, str(error), (2, 1))
+
+
+def test_staged_files_go_once_nobody_works_with_them(store):
+    jobs = Jobs(store)
+    for run in ("old", "new", "running"):
+        folder = jobs.folder(run)
+        folder.journal.append(Kind.SUBMITTED, name="x")
+        (store.staging(run) / "part").write_text("x")
+    store.staging("nobody")
+    for run in ("old", "running", "nobody"):
+        for path in (store.layout.staging(run), store.layout.job(run) / "journal.jsonl"):
+            if path.exists():
+                os.utime(path, (0, 0))
+    with driving(jobs.find("running")):
+        assert sweep(jobs, older_than_hours=1, dry_run=True) == ("nobody", "old")
+        assert len(list((store.layout.root / "_staging").iterdir())) == 4
+        assert sweep(jobs, older_than_hours=1) == ("nobody", "old")
+        assert sorted(path.name for path in (store.layout.root / "_staging").iterdir()) == ["new", "running"]
