@@ -102,7 +102,7 @@ def test_a_job_from_its_submission_to_its_result(job_file, store, calm, tmp_path
     awaited((tmp_path / "state").exists, "the notification")
     assert awaited(lambda: (tmp_path / "state").read_text().strip(), "the state") == "succeeded"
     assert json.loads((tmp_path / "told.json").read_text())["job"] == job.id
-    assert not list((store / "_staging").iterdir())
+    awaited(lambda: not list((store / "_staging").iterdir()), "the staged files to go")
 
 
 @pytest.mark.parametrize("moment", ["queued", "clean"])
@@ -221,4 +221,4 @@ def test_a_job_that_loses_a_part_gives_the_same(victim, moment, job_file, store,
     assert (found.fingerprint, found.sha256) == calm
     assert (found.state, found.versions, found.orphans) == ("succeeded", 1, 0)
     assert found.deaths > 0
-    assert not list((store / "_staging").iterdir())
+    awaited(lambda: not list((store / "_staging").iterdir()), "the staged files to go")
