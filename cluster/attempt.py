@@ -85,7 +85,7 @@ class Attempt:
                 check=self.control.check,
             )
             if outcome is None or not (landed or outcome.work == work):
-                outcome = self._worked_out(work, execute)
+                outcome = self._worked_out(work, execute, session)
             return self._committed(outcome, execute)
 
     def _landed(self) -> Version | None:
@@ -100,10 +100,10 @@ class Attempt:
         LOG.warning("%s", error)
         self.control.tell(Kind.CLUSTER_LOST, text=f"stage {error.stage}: {error.detail}; opening a new cluster")
 
-    def _worked_out(self, work: str, execute: ClientExecute) -> Outcome:
+    def _worked_out(self, work: str, execute: ClientExecute, session: Session) -> Outcome:
         """The outcome, on disk."""
         began = time.perf_counter()
-        prepared = self._prepared(execute)
+        prepared = self._prepared(execute, session)
         seconds = {**execute.seconds, "ingest": time.perf_counter() - began}
         fitted, trained_on = None, ""
         if self.job.train is not None:
@@ -115,7 +115,7 @@ class Attempt:
         outcome.save(self.staging)
         return outcome
 
-    def _prepared(self, execute: ClientExecute) -> Prepared:
+    def _prepared(self, execute: ClientExecute, session: Session) -> Prepared:
         """The rows, staged, with blocks as large as the workers can bear."""
         tried = [self._first_block()]
         while True:
@@ -134,6 +134,8 @@ class Attempt:
                 text = f"workers died with blocks of {tried[-1] / 1e6:g} MB; trying blocks of {smaller / 1e6:g} MB"
                 self.control.tell(Kind.ADAPTED, text=text, block=smaller)
                 tried.append(smaller)
+                # Workers that are full stay full: they do not come along.
+                session.renew(ClusterLostError(getattr(error, "stage", "ingest"), "its workers were out of memory"))
 
     def _first_block(self) -> int:
         """The size of blocks that an earlier attempt has come to, else the job's own."""

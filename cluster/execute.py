@@ -17,6 +17,7 @@ from cluster.session import Session
 #: How often someone looks while nothing finishes, and how long a run goes on without any worker.
 _LOOK_EVERY_S = 0.25
 _WITHOUT_WORKERS_S = 20.0
+_COUNTS_S = 0.5
 _TELLS_S = 2.0
 
 
@@ -159,15 +160,21 @@ class ClientExecute:
     def _next(self, arrived: "Queue[int]", stage: str, pending: int) -> int:
         """The number of the next task that is through; workers are counted, and replaced, while waiting."""
         deadline = time.monotonic() + self._timeout_s
-        workers_seen = time.monotonic()
+        workers_seen = looked = time.monotonic()
         while (left := deadline - time.monotonic()) > 0:
             try:
                 return arrived.get(timeout=min(left, _LOOK_EVERY_S))
             except Empty:
                 self._require(stage)
-                if self._counted(stage):
-                    workers_seen = time.monotonic()
-                elif time.monotonic() - workers_seen > _WITHOUT_WORKERS_S:
+                if time.monotonic() - looked < _COUNTS_S:
+                    continue
+                looked = time.monotonic()
+                there, able = self._counted(stage)
+                if able:
+                    workers_seen = looked
+                elif looked - workers_seen > _WITHOUT_WORKERS_S:
+                    if there:
+                        raise WorkerLostError(stage, self._memory_bytes, "all workers are paused, full") from None
                     if isinstance(self._cluster, Session):
                         raise ClusterLostError(stage, "no worker is left") from None
                     raise WorkerLostError(stage, self._memory_bytes, "no worker is left") from None
@@ -182,11 +189,17 @@ class ClientExecute:
         if isinstance(self._cluster, Session):
             self._cluster.provider.mend()
 
-    def _counted(self, stage: str) -> int:
+    def _counted(self, stage: str) -> tuple[int, int]:
+        """How many workers there are, and how many of them do or could do anything.
+
+        A worker that has filled most of its memory is paused: it ends what it is at and begins nothing more.
+        """
         try:
-            return len(self._client.nthreads())
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
         except OSError as error:
             raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
+        able = [one for one in workers if one["status"] != "paused" or one["metrics"].get("executing", 0)]
+        return len(workers), len(able)
 
     def _lost(self, stage: str) -> ClusterLostError | None:
         if isinstance(self._cluster, Session):

@@ -115,6 +115,24 @@ def test_no_worker_left_is_an_error_not_a_wait_for_ever(tmp_path, monkeypatch):
             ClientExecute(client, Silence(), 120, 0)("double", [delayed(double)(1)])
 
 
+def _fill_to(share, limit):
+    """Takes memory that stays taken, until this process holds so much of its limit."""
+    import distributed  # a worker's module that lives as long as the worker
+
+    missing = int(share * limit) - psutil.Process().memory_info().rss
+    distributed.kept_by_a_test = bytearray(b"x") * missing
+    time.sleep(1)
+
+
+def test_workers_that_are_full_are_an_error_not_a_wait_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr("cluster.execute._WITHOUT_WORKERS_S", 1.0)
+    with open_cluster(ClusterConfig(workers=1, memory="1GB"), tmp_path) as client:
+        # It is paused beyond 80 % and killed beyond 95 %.
+        client.submit(_fill_to, 0.87, 1_000_000_000).result(timeout=30)
+        with pytest.raises(WorkerLostError, match="all workers are paused"):
+            ClientExecute(client, Silence(), 60, 1_000_000_000)("double", [delayed(double)(1)])
+
+
 def test_an_unknown_profile_is_refused(tmp_path):
     with pytest.raises(ProfileError, match="known: local"):
         open_cluster(ClusterConfig(profile="moon"), tmp_path)

@@ -18,9 +18,7 @@ STEPS = [
     ("cluster.outcome.Outcome.save", "before"),
     ("storage.commit.commit_files", "before"),
     ("storage.commit.commit_files", "after"),
-    ("storage.registry.Models.put", "before"),
     ("storage.registry.Models.put", "after"),
-    ("storage.records.Records.record_run", "before"),
     ("storage.records.Records.record_run", "after"),
     ("cluster.detached.drop", "before"),
 ]
