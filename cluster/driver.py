@@ -1,6 +1,7 @@
 """One run of a job from its file to its result, and what becomes of it when that is not reached."""
 
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -66,11 +67,15 @@ def run_job(
         folder.journal.append(Kind.SUBMITTED, name=job.name)
         if submission is not None:
             submission.save(folder.path)
-        with driving(folder) as control:
-            try:
+        try:
+            with driving(folder) as control:
                 return finish(job, store, control, listener or Silence(), allow_code=allow_code)
-            finally:
-                store.drop_staging(folder.id)
+        except BaseException:
+            # Whoever waited for it has heard why, and the store is as it was. One that is killed leaves its journal.
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
+        finally:
+            store.drop_staging(folder.id)
 
 
 @contextmanager

@@ -146,7 +146,7 @@ def _line(line: LogLine) -> str:
 
 @verb(
     examples=[
-        ("textmill wait ID && echo done", "until it has ended; the exit status says how"),
+        ("textmill wait ID", "until it has ended; the exit status says how"),
         ("textmill wait ID --json", "then print the result as JSON, as `textmill run --json` does"),
     ]
 )
@@ -187,7 +187,6 @@ def cancel(job: str, store: str, as_json: bool) -> None:
 @verb(
     examples=[
         ("textmill resume ID", "go on with a job that was lost, failed or cancelled"),
-        ("textmill resume ID && textmill wait ID", "and wait for it"),
     ]
 )
 @click.argument("job", type=JOB)
