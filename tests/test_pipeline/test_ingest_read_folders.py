@@ -53,6 +53,20 @@ def test_short_pieces_of_one_legacy_dataset_share_its_encoding(tmp_path):
     assert read.plan.notes == ("18 files read as gb18030 (detected): part-0.csv, part-1.csv and 16 more",)
 
 
+def test_a_piece_that_shows_its_own_encoding_keeps_it(tmp_path):
+    english, chinese = "we met at the café, très bien", "退款太慢了我要投诉"
+    texts = [text for text in (chinese, english, chinese) for _ in range(60)]
+    encodings = ["gb18030"] * 60 + ["cp1252"] * 60 + ["utf-8"] * 60
+    rows = [
+        f'{number},"{text}",x\n'.encode(encoding)
+        for number, (text, encoding) in enumerate(zip(texts, encodings, strict=True))
+    ]
+    pieces(tmp_path, rows, 3)
+    read = read_all("*.csv", tmp_path, tmp_path)
+    assert read.table["text"].to_pylist() == texts
+    assert [file.encoding for file in read.plan.files] == ["gb18030", "cp1252", "utf-8"]
+
+
 @pytest.mark.parametrize("names", [("ticket-1.csv", "ticket-2.csv"), ("a.csv", "b.csv", "c.csv")])
 def test_files_of_one_row_each_have_no_header(tmp_path, names):
     for number, name in enumerate(names):

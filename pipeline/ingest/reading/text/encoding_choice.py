@@ -1,6 +1,6 @@
 """The encoding of each file, once all of its bytes were seen; pieces of one dataset decide together."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -14,6 +14,8 @@ from pipeline.ingest.reading.text.encoding import detected_encoding, reads_nearl
 _SAMPLE_LINES = 400
 #: So few bytes that are not UTF-8, in a file that is otherwise ASCII, say nothing about its encoding.
 _FEW_STRAYS = 3
+#: With so many lines beyond ASCII a file shows its encoding by itself, whatever its neighbours are in.
+_SURE_LINES = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,11 @@ class _Bytes:
     def strayed(self) -> bool:
         """Whether it may as well be UTF-8 with a stray byte."""
         return self.valid == 0 and 0 < self.invalid <= _FEW_STRAYS
+
+    @property
+    def sure(self) -> bool:
+        """Whether there are lines enough to tell its encoding from it alone."""
+        return len(self.sample) >= _SURE_LINES
 
 
 def choose_encodings(opened: Sequence[OpenedFile], scans: Sequence[Sequence[BlockScan]]) -> list[str]:
@@ -77,11 +84,17 @@ def _choose(names: Sequence[str], facts: Sequence[_Bytes]) -> list[str]:
     utf8 = any(each.valid and not each.foreign for each in facts)
     if not foreign or (utf8 and all(each.strayed for each in foreign)):
         return ["utf-8"] * len(facts)
+    sure = [_own(name, each) if each.foreign and each.sure else "" for name, each in zip(names, facts, strict=True)]
+    votes = Counter(encoding for encoding in sure if encoding)
     telling = [each for each in foreign if not each.strayed]
-    shared = detected_encoding(_mixed_sample(telling or foreign))
+    # most_common() keeps the order of first sight among equals, which is that of the files.
+    shared = votes.most_common(1)[0][0] if votes else detected_encoding(_mixed_sample(telling or foreign))
     return [
-        ("utf-8" if not each.foreign else shared if shared and telling and each.strayed else _own(name, each, shared))
-        for name, each in zip(names, facts, strict=True)
+        own
+        or (
+            "utf-8" if not each.foreign else shared if shared and telling and each.strayed else _led(name, each, shared)
+        )
+        for name, own, each in zip(names, sure, facts, strict=True)
     ]
 
 
@@ -91,9 +104,12 @@ def _mixed_sample(foreign: Sequence[_Bytes]) -> list[bytes]:
     return [line for each in foreign for line in each.sample[:most]][:_SAMPLE_LINES]
 
 
-def _own(name: str, each: _Bytes, shared: str | None) -> str:
-    if shared is not None and reads_nearly_all(each.sample, shared):
-        return shared
+def _led(name: str, each: _Bytes, shared: str | None) -> str:
+    """The encoding of a file that shows little: the others' where it reads so."""
+    return shared if shared is not None and reads_nearly_all(each.sample, shared) else _own(name, each)
+
+
+def _own(name: str, each: _Bytes) -> str:
     encoding = detected_encoding(each.sample)
     if encoding is None:
         raise SourceError(
