@@ -126,17 +126,29 @@ def _computed_by(
     """While it lasts, the chain of steps that `Incremental` computes is handed to `execute`, step by step."""
 
     def schedule(graph: Any, keys: Sequence[Any], **_: Any) -> list[Any]:
-        tasks = dict(graph.__dask_graph__()) if hasattr(graph, "__dask_graph__") else dict(graph)
-        name, last = keys[0]
+        plain = dict(graph.__dask_graph__()) if hasattr(graph, "__dask_graph__") else dict(graph)
+        # `Incremental` names the steps after the estimator's parameters and the rows. Two epochs over the same rows in
+        # the same order start from other weights: they must not share a name, or one could get the other's result.
+        name, last = f"{keys[0][0]}-{dask.base.tokenize(str(before))}", keys[0][1]
+        tasks = {_renamed(key, keys[0][0], name): _renamed(task, keys[0][0], name) for key, task in plain.items()}
         if before is not None:
             # The state comes from its file on the worker: it would make the graph itself too large to send.
             tasks[name, -1] = (open_estimator, blank, str(before))
-        told = [(f"told-{name}-{before}", step) for step in range(last + 1)]
+        told = [(f"told-{name}", step) for step in range(last + 1)]
         tasks |= {key: (_told, (name, key[1]), rows[key[1]]) for key in told}
-        return execute("train", [Delayed(key, tasks) for key in (keys[0], *told)])[:1]
+        return execute("train", [Delayed(key, tasks) for key in ((name, last), *told)])[:1]
 
     with dask.config.set(scheduler=schedule):
         yield
+
+
+def _renamed(part: Any, old: str, new: str) -> Any:
+    """`part` of a graph, with the keys that begin with `old` beginning with `new`."""
+    if isinstance(part, tuple):
+        if len(part) == 2 and isinstance(part[0], str) and part[0] == old:
+            return (new, part[1])
+        return tuple(_renamed(item, old, new) for item in part)
+    return [_renamed(item, old, new) for item in part] if isinstance(part, list) else part
 
 
 def _told(_: OnlineLogisticRegression, rows: int) -> Learned:

@@ -72,6 +72,21 @@ def test_goes_on_after_the_last_whole_epoch_to_the_same_bits(tmp_path, settings)
     assert again.evaluation["course"] == whole.evaluation["course"]
 
 
+def test_epochs_over_one_shard_share_no_task(tmp_path):
+    epochs = []
+
+    def execute(stage, tasks, *, sizes=None):
+        if stage == "train":
+            epochs.append({key for task in tasks for key in task.dask if "fit" in str(key)})
+        return run_here(stage, tasks)
+
+    fit(tickets(40), tmp_path, execute=execute, epochs=3)
+    assert len(epochs) == 3
+    assert not epochs[0] & epochs[1]
+    assert not epochs[1] & epochs[2]
+    assert not epochs[0] & epochs[2]
+
+
 def test_each_shard_is_heard_of(tmp_path):
     counting = FailingAt(0)
     result = fit(tickets(400), tmp_path, execute=counting, epochs=2)
