@@ -13,56 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as pt
 
-from storage.compiled import inlined, kernel
+from storage.compiled import kernel
 from storage.errors import SchemaMismatchError
+from storage.murmur import mixed, murmur128, rotated
 from storage.schema import stored_type
 
 Words = npt.NDArray[np.uint64]
-
-_C1 = np.uint64(0x87C37B91114253D5)
-_C2 = np.uint64(0x4CF5AD432745937F)
-_F1 = np.uint64(0xFF51AFD7ED558CCD)
-_F2 = np.uint64(0xC4CEB9FE1A85EC53)
-_N1 = np.uint64(0x52DCE729)
-_N2 = np.uint64(0x38495AB5)
-_FIVE = np.uint64(5)
-
-
-@inlined
-def _rotl(word: Any, bits: int) -> Any:
-    return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
-
-
-@inlined
-def mix(word: Any) -> Any:
-    """The word with every input bit spread over all output bits (a bijection)."""
-    word ^= word >> np.uint64(33)
-    word *= _F1
-    word ^= word >> np.uint64(33)
-    word *= _F2
-    return word ^ (word >> np.uint64(33))
-
-
-@inlined
-def _load(data: Any, start: int, count: int) -> Any:
-    word = np.uint64(0)
-    for index in range(count):
-        word |= np.uint64(data[start + index]) << np.uint64(8 * index)
-    return word
-
-
-@inlined
-def _load8(data: Any, start: int) -> Any:
-    return (
-        np.uint64(data[start])
-        | np.uint64(data[start + 1]) << np.uint64(8)
-        | np.uint64(data[start + 2]) << np.uint64(16)
-        | np.uint64(data[start + 3]) << np.uint64(24)
-        | np.uint64(data[start + 4]) << np.uint64(32)
-        | np.uint64(data[start + 5]) << np.uint64(40)
-        | np.uint64(data[start + 6]) << np.uint64(48)
-        | np.uint64(data[start + 7]) << np.uint64(56)
-    )
 
 
 @kernel
@@ -89,29 +45,7 @@ def hash_spans(data: Any, offsets: Any, valid: Any, seeds: Any) -> Words:
     for row in range(count):
         if not valid[row]:
             continue
-        start, end = int(offsets[row]), int(offsets[row + 1])
-        h1, h2 = seeds[0], seeds[1]
-        at = start
-        while at + 16 <= end:
-            h1 ^= _rotl(_load8(data, at) * _C1, 31) * _C2
-            h1 = (_rotl(h1, 27) + h2) * _FIVE + _N1
-            h2 ^= _rotl(_load8(data, at + 8) * _C2, 33) * _C1
-            h2 = (_rotl(h2, 31) + h1) * _FIVE + _N2
-            at += 16
-        rest = end - at
-        if rest > 8:
-            h2 ^= _rotl(_load(data, at + 8, rest - 8) * _C2, 33) * _C1
-        if rest > 0:
-            h1 ^= _rotl(_load(data, at, min(rest, 8)) * _C1, 31) * _C2
-        length = np.uint64(end - start)
-        h1 ^= length
-        h2 ^= length
-        h1 += h2
-        h2 += h1
-        h1, h2 = mix(h1), mix(h2)
-        h1 += h2
-        h2 += h1
-        out[row, 0], out[row, 1] = h1, h2
+        out[row] = murmur128(data, np.uint64(offsets[row]), np.uint64(offsets[row + 1]), seeds[0], seeds[1])
     return out
 
 
@@ -122,8 +56,8 @@ def hash_words(words: Any, valid: Any, seeds: Any) -> Words:
     out = np.zeros((count, 2), np.uint64)
     for row in range(count):
         if valid[row]:
-            h1 = mix(words[row] + seeds[0])
-            h2 = mix(_rotl(words[row], 32) ^ seeds[1] ^ h1)
+            h1 = mixed(words[row] + seeds[0])
+            h2 = mixed(rotated(words[row], 32) ^ seeds[1] ^ h1)
             out[row, 0], out[row, 1] = h1 + h2, h2
     return out
 

@@ -18,8 +18,9 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from storage.cell_hash import cell_hashes, column_seeds, mix
+from storage.cell_hash import cell_hashes, column_seeds
 from storage.compiled import kernel
+from storage.murmur import mixed
 from storage.schema import stored_schema
 
 _LANES = 4
@@ -33,10 +34,10 @@ _K0, _K1, _K2, _K3 = _K
 def _add_rows(cells: Any, lanes: Any) -> None:
     for row in range(cells.shape[0]):
         first, second = cells[row, 0], cells[row, 1]
-        a = mix(first ^ _K0)
-        b = mix(second ^ _K1 ^ a)
-        c = mix((b + _K2) ^ first)
-        d = mix((c + _K3) ^ second)
+        a = mixed(first ^ _K0)
+        b = mixed(second ^ _K1 ^ a)
+        c = mixed((b + _K2) ^ first)
+        d = mixed((c + _K3) ^ second)
         lanes[0] += a
         lanes[1] += b
         lanes[2] += c

@@ -11,7 +11,7 @@ from numba import uint64
 from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.dedupe.shingles import prepared
 from pipeline.ingest.dedupe.tokens import AUTO, CLASSES, decided, tokenize
-from pipeline.ingest.kernel import kernel
+from storage.compiled import kernel
 
 #: Different tokens that a sketch holds: those with the smallest hashes.
 SKETCH_TOKENS = 4096

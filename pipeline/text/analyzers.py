@@ -10,9 +10,9 @@ span of `buffer` from the first unit's start to the last one's end, so that hash
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.text.compiled import compiled
 from pipeline.text.unicode_tables import IDEOGRAPH, SPACE, WORD
 from pipeline.text.utf8 import CASELESS_FIRST, CASELESS_LAST, point_at, width_at
+from storage.compiled import kernel
 
 Bytes = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.int32]
@@ -20,14 +20,14 @@ Bounds = npt.NDArray[np.int32]
 _BLANK = 0x20
 
 
-@compiled
+@kernel
 def _copied(buffer: Bytes, at: int, text: Bytes, position: int, width: int) -> int:
     for offset in range(width):
         buffer[at + offset] = text[position + offset]
     return at + width
 
 
-@compiled
+@kernel
 def word_units(
     text: Bytes, start: int, end: int, kinds: Bytes, buffer: Bytes, starts: Bounds, ends: Bounds, runs: Bounds
 ) -> tuple[int, int]:
@@ -68,7 +68,7 @@ def word_units(
     return units, 1
 
 
-@compiled
+@kernel
 def char_units(
     text: Bytes, start: int, end: int, kinds: Bytes, buffer: Bytes, starts: Bounds, ends: Bounds, runs: Bounds
 ) -> tuple[int, int]:
@@ -113,7 +113,7 @@ def char_units(
     return units, 1
 
 
-@compiled
+@kernel
 def _blank_unit(buffer: Bytes, at: int, starts: Bounds, ends: Bounds, unit: int) -> int:
     buffer[at] = _BLANK
     starts[unit] = at
@@ -121,7 +121,7 @@ def _blank_unit(buffer: Bytes, at: int, starts: Bounds, ends: Bounds, unit: int)
     return at + 1
 
 
-@compiled
+@kernel
 def char_wb_units(
     text: Bytes, start: int, end: int, kinds: Bytes, buffer: Bytes, starts: Bounds, ends: Bounds, runs: Bounds
 ) -> tuple[int, int]:
@@ -154,7 +154,7 @@ def char_wb_units(
     return units, words
 
 
-@compiled
+@kernel
 def _lone_ideograph(text: Bytes, position: int, end: int, kinds: Bytes) -> bool:
     """Whether an ideograph starts at `position` and space, or the end, follows it."""
     width = width_at(text, position, end)
@@ -164,7 +164,7 @@ def _lone_ideograph(text: Bytes, position: int, end: int, kinds: Bytes) -> bool:
     return after >= end or kinds[point_at(text, after, width_at(text, after, end))] & SPACE != 0
 
 
-@compiled
+@kernel
 def _has_word(text: Bytes, start: int, end: int, kinds: Bytes) -> bool:
     position = start
     while position < end:
@@ -175,7 +175,7 @@ def _has_word(text: Bytes, start: int, end: int, kinds: Bytes) -> bool:
     return False
 
 
-@compiled
+@kernel
 def _append_words(
     text: Bytes,
     start: int,
@@ -215,7 +215,7 @@ def _append_words(
     return units, count
 
 
-@compiled
+@kernel
 def chinese_units(
     text: Bytes, start: int, end: int, kinds: Bytes, buffer: Bytes, starts: Bounds, ends: Bounds, runs: Bounds
 ) -> tuple[int, int]:

@@ -8,7 +8,7 @@ wrong where the next word ends loses more time than the word takes.
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.text.compiled import inlined
+from storage.compiled import inlined
 
 Bytes = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.int32]

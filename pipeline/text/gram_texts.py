@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.text.compiled import compiled
 from pipeline.text.config import FeatureConfig
 from pipeline.text.grams import CHAR_WB_CODE, key_of, scratch, units_of
 from pipeline.text.hashing import ANALYZER_CODES, read_only, text_buffers
 from pipeline.text.sorting import BUCKET, MINUS
 from pipeline.text.unicode_tables import unicode_tables
+from storage.compiled import kernel
 
 _Bytes = npt.NDArray[np.uint8]
 _Ints = npt.NDArray[np.int32]
@@ -24,7 +24,7 @@ _OFTEN = 32
 _EDGE = "·"
 
 
-@compiled
+@kernel
 def _collected(
     offsets: _Longs,
     text: _Bytes,

@@ -5,10 +5,10 @@ import numpy.typing as npt
 
 from pipeline.text.analyzers import char_units, char_wb_units, chinese_units, word_units
 from pipeline.text.ascii_units import ascii_chars, ascii_words, is_ascii
-from pipeline.text.compiled import compiled, inlined
 from pipeline.text.murmur import murmur3_32, murmur3_end, murmur3_step
 from pipeline.text.sorting import PLACES, add_up, sort_keys
 from pipeline.text.utf8 import is_lower, lower_into
+from storage.compiled import inlined, kernel
 
 Bytes = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.int32]
@@ -32,7 +32,7 @@ def key_of(buffer: Bytes, start: int, end: int, mask: np.uint32) -> np.uint32:
     return _signed(murmur3_32(buffer, start, end), mask)
 
 
-@compiled
+@kernel
 def scratch(offsets: npt.NDArray[np.int64]) -> tuple[Bytes, Bytes, Bytes, Bounds, Bounds, Bounds]:
     """Room for the longest document: its lower case, its bytes' kinds, its units' bytes, their bounds, the runs."""
     longest = 0
@@ -74,7 +74,7 @@ def units_of(
     return _units(text, start, end, analyzer, kinds, buffer, starts, ends, runs)
 
 
-@compiled
+@kernel
 def _units(
     text: Bytes,
     start: int,
@@ -144,7 +144,7 @@ def _gram_keys(
     return int(np.int64(place))
 
 
-@compiled
+@kernel
 def hash_documents(
     offsets: npt.NDArray[np.int64],
     text: Bytes,

@@ -7,7 +7,7 @@ hashing uses, with seed 0.
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.text.compiled import compiled, inlined
+from storage.compiled import inlined, kernel
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -72,7 +72,7 @@ def murmur3_32(text: Bytes, start: int, end: int) -> np.uint32:
     return murmur3_end(state, text, position, stop, np.uint32(end - start))
 
 
-@compiled
+@kernel
 def murmur_64a(text: Bytes, start: int, end: int, seed: np.uint64) -> np.uint64:
     """MurmurHash64A of ``text[start:end]`` with a uint64 seed, a uint64."""
     position = np.uint64(start)
@@ -97,7 +97,7 @@ def murmur_64a(text: Bytes, start: int, end: int, seed: np.uint64) -> np.uint64:
     return state ^ (state >> _R64)
 
 
-@compiled
+@kernel
 def content_hashes(offsets: npt.NDArray[np.int64], text: Bytes, seed: np.uint64) -> npt.NDArray[np.uint64]:
     """MurmurHash64A of each document, shape (documents,), uint64."""
     count = len(offsets) - 1

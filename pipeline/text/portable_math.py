@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from pipeline.text.compiled import compiled, inlined
+from storage.compiled import inlined, kernel
 
 _LOG2_E = 1.4426950408889634
 #: ln 2 in two parts, the first with so few digits that multiples of it are exact.
@@ -39,7 +39,7 @@ def portable_exp(x: float) -> float:
     return float(result * _POWERS_OF_TWO[power - _SMALLEST_POWER])
 
 
-@compiled
+@kernel
 def portable_log(x: float) -> float:
     """The natural logarithm of a positive, finite `x`."""
     mantissa, exponent = math.frexp(x)

@@ -6,7 +6,7 @@ A key holds a bucket in its lower 31 bits; the top bit says that the n-gram coun
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.text.compiled import compiled, inlined
+from storage.compiled import inlined, kernel
 
 Keys = npt.NDArray[np.uint32]
 Counts = npt.NDArray[np.int32]
@@ -53,7 +53,7 @@ def _dealt(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> No
         spare[left + 1] = key
 
 
-@compiled
+@kernel
 def _by_digits(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> None:
     # Least significant digit first; the sign travels along. The time does not depend on the keys.
     digits = np.uint32((1 << _DIGIT_BITS) - 1)

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from pipeline.text.compiled import compiled
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import csr, read_only
 from pipeline.text.portable_math import portable_log
+from storage.compiled import kernel
 
 _NORMS = {"none": 0, "l1": 1, "l2": 2}
 
@@ -19,7 +19,7 @@ _Ints = npt.NDArray[np.int32]
 _Bounds = npt.NDArray[np.int64]
 
 
-@compiled
+@kernel
 def _count_buckets(indices: _Ints, counts: _Ints) -> None:
     for item in range(len(indices)):
         counts[indices[item]] += 1
@@ -32,7 +32,7 @@ def document_frequencies(matrix: sparse.csr_matrix) -> _Ints:
     return counts
 
 
-@compiled
+@kernel
 def _smooth_idf(counts: _Ints, rows: int) -> _Floats:
     result = np.empty(len(counts), np.float32)
     for bucket in range(len(counts)):
@@ -40,7 +40,7 @@ def _smooth_idf(counts: _Ints, rows: int) -> _Floats:
     return result
 
 
-@compiled
+@kernel
 def _weigh_rows(
     bounds: _Bounds,
     indices: _Ints,

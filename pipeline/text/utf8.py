@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.text.compiled import compiled
 from pipeline.text.unicode_tables import CAPITAL_SIGMA, CASE_IGNORABLE, CASED, DOTTED_CAPITAL_I
+from storage.compiled import kernel
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -16,7 +16,7 @@ _SMALL_I, _DOT_ABOVE = 0x69, 0x307
 CASELESS_FIRST, CASELESS_LAST = 0xE4, 0xE9
 
 
-@compiled
+@kernel
 def width_at(text: Bytes, position: int, end: int) -> int:
     """Bytes of the code point that starts at `position`; 1 where the text ends within it."""
     byte = text[position]
@@ -30,7 +30,7 @@ def width_at(text: Bytes, position: int, end: int) -> int:
     return width if position + width <= end else 1
 
 
-@compiled
+@kernel
 def point_at(text: Bytes, position: int, width: int) -> np.int64:
     """The code point of `width` bytes at `position`; U+FFFD for a byte that is none."""
     first = np.int64(text[position])
@@ -42,7 +42,7 @@ def point_at(text: Bytes, position: int, width: int) -> np.int64:
     return point if point <= 0x10FFFF else np.int64(_REPLACEMENT)
 
 
-@compiled
+@kernel
 def put_point(out: Bytes, at: int, point: int | np.int64) -> int:
     """Where the next byte goes after `point` was written as UTF-8 from `at`."""
     if point < 0x80:
@@ -64,7 +64,7 @@ def put_point(out: Bytes, at: int, point: int | np.int64) -> int:
     return at + 4
 
 
-@compiled
+@kernel
 def _sigma_is_final(text: Bytes, start: int, end: int, position: int, kinds: Bytes) -> bool:
     # Python's str.lower (Unicode's Final_Sigma): a cased letter before, none after, ignorable ones skipped.
     before = position
@@ -91,7 +91,7 @@ def _sigma_is_final(text: Bytes, start: int, end: int, position: int, kinds: Byt
     return True
 
 
-@compiled
+@kernel
 def is_lower(text: Bytes, start: int, end: int) -> bool:
     """Whether lower-casing surely leaves ``text[start:end]`` as it is; a quick look, which may be too careful.
 
@@ -110,7 +110,7 @@ def is_lower(text: Bytes, start: int, end: int) -> bool:
     return bool(cased == 0)
 
 
-@compiled
+@kernel
 def lower_into(out: Bytes, text: Bytes, start: int, end: int, lower: npt.NDArray[np.uint32], kinds: Bytes) -> int:
     """How many bytes the lower case of ``text[start:end]`` takes, written to the front of `out`.
 

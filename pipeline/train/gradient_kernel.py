@@ -3,15 +3,15 @@
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.text.compiled import compiled
 from pipeline.text.portable_math import portable_exp, portable_log
+from storage.compiled import kernel
 
 Doubles = npt.NDArray[np.float64]
 
 _TINY = 1e-300
 
 
-@compiled
+@kernel
 def add_gradient(
     bounds: npt.NDArray[np.int64],
     indices: npt.NDArray[np.int32],
@@ -59,7 +59,7 @@ def add_gradient(
     return loss
 
 
-@compiled
+@kernel
 def _slopes(scores: Doubles, columns: int, target: int) -> float:
     """The row's loss; `scores` becomes the loss's derivative by each score."""
     if columns == 1:
@@ -82,7 +82,7 @@ def _slopes(scores: Doubles, columns: int, target: int) -> float:
     return float(portable_log(max(total, _TINY)) - aim)
 
 
-@compiled
+@kernel
 def dot(left: Doubles, right: Doubles) -> float:
     """The sum of products of two flat arrays, in a fixed order: partial sums of 4096, then their sum."""
     total = 0.0
@@ -96,7 +96,7 @@ def dot(left: Doubles, right: Doubles) -> float:
     return total
 
 
-@compiled
+@kernel
 def add_scaled(target: Doubles, factor: float, other: Doubles) -> None:
     """Adds ``factor * other`` to `target`, item by item."""
     for item in range(len(target)):

@@ -8,8 +8,8 @@ operations: the same rows in the same order give the same bits on every machine.
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.text.compiled import compiled, inlined
 from pipeline.text.portable_math import portable_exp, portable_log
+from storage.compiled import inlined, kernel
 
 _Floats = npt.NDArray[np.float32]
 _Ints = npt.NDArray[np.int32]
@@ -18,7 +18,7 @@ _Longs = npt.NDArray[np.int64]
 _TINY = 1e-30
 
 
-@compiled
+@kernel
 def _softmax(scores: _Floats, count: int, target: int, weight: np.float32) -> float:
     """The row's loss; `scores` becomes the loss's gradient by each score.
 
@@ -50,7 +50,7 @@ def _cut_off(weight: np.float32, cut: np.float32) -> np.float32:
     return np.float32(max(weight - cut, np.float32(0.0)) if weight > 0 else min(weight + cut, np.float32(0.0)))
 
 
-@compiled
+@kernel
 def learn_rows(
     bounds: _Longs,
     indices: _Ints,
@@ -129,7 +129,7 @@ def learn_rows(
     return loss
 
 
-@compiled
+@kernel
 def settled(
     weights: _Floats, squares: _Floats, seen: _Longs, clock: int, rate: np.float32, l2: float, l1: float
 ) -> _Floats:
@@ -146,7 +146,7 @@ def settled(
     return result
 
 
-@compiled
+@kernel
 def row_scores(bounds: _Longs, indices: _Ints, values: _Floats, weights: _Floats, intercept: _Floats) -> _Floats:
     """Each row's scores, shape (rows, columns)."""
     rows = len(bounds) - 1
@@ -162,7 +162,7 @@ def row_scores(bounds: _Longs, indices: _Ints, values: _Floats, weights: _Floats
     return scores
 
 
-@compiled
+@kernel
 def probabilities(scores: _Floats) -> npt.NDArray[np.float64]:
     """Each row's probabilities of all classes, shape (rows, classes); one column of scores means two classes."""
     rows, columns = scores.shape

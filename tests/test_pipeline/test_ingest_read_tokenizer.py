@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from numba.core.caching import CacheImpl
 from oracles_reading import csv_rows, plain_records
 
-from pipeline.ingest.kernel import kernel
 from pipeline.ingest.reading.csv.dialect import (
     CLOSES_BADLY,
     CLOSES_WELL,
@@ -35,6 +34,7 @@ from pipeline.ingest.reading.csv.verdicts import (
     UNTERMINATED_QUOTE,
 )
 from pipeline.ingest.reading.text.utf8 import count_sequences, is_utf8
+from storage.compiled import kernel
 
 DIALECTS = [
     Dialect(),

@@ -17,7 +17,7 @@ from pipeline import frame
 from pipeline.ingest.dedupe.key_files import KeyFile, read_bucket, source_names, write_records
 from pipeline.ingest.dedupe.minhash import band_keys
 from pipeline.ingest.dedupe_config import NearConfig
-from pipeline.ingest.kernel import kernel
+from storage.compiled import kernel
 
 #: One band of one row.
 BAND_RECORD = np.dtype([("hi", "<u8"), ("row", "<u4")])

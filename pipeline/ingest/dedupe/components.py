@@ -18,8 +18,8 @@ from numba import uint64
 
 from pipeline.execute import Execute
 from pipeline.ingest.dedupe.key_files import bucket_count, read_bucket, write_records
-from pipeline.ingest.dedupe.murmur import mixed
-from pipeline.ingest.kernel import kernel
+from storage.compiled import kernel
+from storage.murmur import mixed
 
 #: One edge, filed under the hash of `node`; `hi` is that hash.
 EDGE_RECORD = np.dtype([("hi", "<u8"), ("node", "<u8"), ("other", "<u8")])

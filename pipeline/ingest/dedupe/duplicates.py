@@ -12,7 +12,7 @@ import pyarrow as pa
 from numba import uint64
 
 from pipeline.ingest.dedupe.key_files import RECORD, KeyFile, read_bucket, read_sources
-from pipeline.ingest.kernel import kernel
+from storage.compiled import kernel
 
 #: One duplicate: where it is, and which row survives for it.
 DUPLICATE_RECORD = np.dtype(

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import uint64
 
-from pipeline.ingest.kernel import kernel
+from storage.compiled import kernel
 
 
 @kernel

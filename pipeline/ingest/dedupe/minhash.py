@@ -14,11 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import uint64
 
-from pipeline.ingest.dedupe.murmur import mixed, text_buffers
+from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.dedupe.shingles import prepared, settings_of, shingle_hash, shingles_of
 from pipeline.ingest.dedupe.tokens import CLASSES, decided, tokenize
 from pipeline.ingest.dedupe_config import NearConfig
-from pipeline.ingest.kernel import kernel
+from storage.compiled import kernel
+from storage.murmur import mixed
 
 #: Hash values a signature has at most; bands times rows come close to it.
 _VALUES = 128

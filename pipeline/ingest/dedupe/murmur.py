@@ -1,8 +1,4 @@
-"""MurmurHash3 (x64, 128 bits) over Arrow text buffers, compiled.
-
-The algorithm is Austin Appleby's public-domain MurmurHash3_x64_128 with a 128-bit seed instead of a 32-bit one, so that
-the hash of one column can go on from the hash of the column before it.
-"""
+"""Keys of rows: hashes of Arrow texts, that of one column going on from that of the column before."""
 
 from typing import Any
 
@@ -12,86 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import uint64
 
-from pipeline.ingest.kernel import kernel
+from storage.compiled import kernel
+from storage.murmur import mixed, murmur128
 
-_C1 = np.uint64(0x87C37B91114253D5)
-_C2 = np.uint64(0x4CF5AD432745937F)
-_M1 = np.uint64(0xFF51AFD7ED558CCD)
-_M2 = np.uint64(0xC4CEB9FE1A85EC53)
-_ADD1 = np.uint64(0x52DCE729)
-_ADD2 = np.uint64(0x38495AB5)
 #: Where keys of no column yet start.
 SEED = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9)
 #: Tells null from the empty text.
 _NULL = np.uint64(0x6E756C6C6E756C6C)
-
-
-@kernel
-def _rotated(x: Any, r: Any) -> Any:
-    return (x << uint64(r)) | (x >> uint64(64 - r))
-
-
-@kernel
-def mixed(x: Any) -> Any:
-    """The 64-bit finalizer of MurmurHash3: every bit of `x` bears on every bit of the result."""
-    x ^= x >> uint64(33)
-    x *= _M1
-    x ^= x >> uint64(33)
-    x *= _M2
-    return x ^ (x >> uint64(33))
-
-
-@kernel
-def _word(data: Any, i: Any) -> Any:
-    """Eight bytes from `i` on as a little-endian number, whatever the machine's own order."""
-    return (
-        uint64(data[i])
-        | (uint64(data[i + uint64(1)]) << uint64(8))
-        | (uint64(data[i + uint64(2)]) << uint64(16))
-        | (uint64(data[i + uint64(3)]) << uint64(24))
-        | (uint64(data[i + uint64(4)]) << uint64(32))
-        | (uint64(data[i + uint64(5)]) << uint64(40))
-        | (uint64(data[i + uint64(6)]) << uint64(48))
-        | (uint64(data[i + uint64(7)]) << uint64(56))
-    )
-
-
-@kernel
-def _tail(data: Any, start: Any, stop: Any) -> Any:
-    """Up to eight bytes as a little-endian number."""
-    word = uint64(0)
-    shift = uint64(0)
-    i = start
-    while i < stop:
-        word |= uint64(data[i]) << shift
-        shift += uint64(8)
-        i += uint64(1)
-    return word
-
-
-@kernel
-def murmur128(data: Any, start: Any, stop: Any, h1: Any, h2: Any) -> Any:
-    """The two halves of the hash of ``data[start:stop]`` from the state ``(h1, h2)``."""
-    i, length = start, stop - start
-    while i + uint64(16) <= stop:
-        k1, k2 = _word(data, i), _word(data, i + uint64(8))
-        h1 ^= _rotated(k1 * _C1, 31) * _C2
-        h1 = (_rotated(h1, 27) + h2) * uint64(5) + _ADD1
-        h2 ^= _rotated(k2 * _C2, 33) * _C1
-        h2 = (_rotated(h2, 31) + h1) * uint64(5) + _ADD2
-        i += uint64(16)
-    middle = min(i + uint64(8), stop)
-    if middle < stop:
-        h2 ^= _rotated(_tail(data, middle, stop) * _C2, 33) * _C1
-    if i < middle:
-        h1 ^= _rotated(_tail(data, i, middle) * _C1, 31) * _C2
-    h1 ^= length
-    h2 ^= length
-    h1 += h2
-    h2 += h1
-    h1, h2 = mixed(h1), mixed(h2)
-    h1 += h2
-    return h1, h2 + h1
 
 
 @kernel

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import uint64
 
-from pipeline.ingest.dedupe.murmur import mixed, text_buffers
+from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.dedupe.tokens import AUTO, CHARACTERS, CLASSES, WORDS, decided, tokenize
 from pipeline.ingest.dedupe_config import NearConfig
-from pipeline.ingest.kernel import kernel
 from pipeline.ingest.operations.operation import plain_texts
+from storage.compiled import kernel
+from storage.murmur import mixed
 
 _MODES = {"auto": AUTO, "words": WORDS, "characters": CHARACTERS}
 _ORDER = np.uint64(0x9E3779B97F4A7C15)

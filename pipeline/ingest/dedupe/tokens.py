@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numba import uint64
 
-from pipeline.ingest.dedupe.murmur import mixed
-from pipeline.ingest.kernel import kernel
+from storage.compiled import kernel
+from storage.murmur import mixed
 
 #: How to cut texts into tokens.
 AUTO, WORDS, CHARACTERS = 0, 1, 2

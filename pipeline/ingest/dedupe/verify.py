@@ -15,7 +15,7 @@ from pipeline.ingest.dedupe.candidates import PairFile, pairs_of_block
 from pipeline.ingest.dedupe.components import EdgeFile, write_edges
 from pipeline.ingest.dedupe.shingles import ShingleSets, shingle_sets
 from pipeline.ingest.dedupe_config import NearConfig
-from pipeline.ingest.kernel import kernel
+from storage.compiled import kernel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

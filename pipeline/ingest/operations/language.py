@@ -18,7 +18,6 @@ from pydantic import Field
 from pipeline import frame
 from pipeline.errors import JobFileError
 from pipeline.ingest.dedupe.murmur import text_buffers
-from pipeline.ingest.kernel import kernel
 from pipeline.ingest.operations.filters import TextFilter
 from pipeline.ingest.operations.operation import (
     ColumnOperation,
@@ -29,6 +28,7 @@ from pipeline.ingest.operations.operation import (
 )
 from pipeline.ingest.operations.rows import on_rows
 from pipeline.problems import unknown
+from storage.compiled import kernel
 
 #: Beyond so many times, a feature counts no more.
 _MOST = 1 << 16

@@ -18,8 +18,8 @@ from numba import uint8
 
 from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.dedupe.tokens import point_at
-from pipeline.ingest.kernel import kernel
 from pipeline.ingest.operations.splice import Rows
+from storage.compiled import kernel
 
 INERT, SIMPLE, HARD = 0, 1, 2
 _POINTS = 0x110000

@@ -12,11 +12,12 @@ import pyarrow as pa
 from numba import uint64
 from pydantic import Field
 
-from pipeline.ingest.dedupe.murmur import mixed, text_buffers
+from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.dedupe.shingles import shingle_hash
 from pipeline.ingest.dedupe.tokens import AUTO, CLASSES, decided, tokenize
-from pipeline.ingest.kernel import kernel
 from pipeline.ingest.operations.filters import TextFilter
+from storage.compiled import kernel
+from storage.murmur import mixed
 
 _FNV = np.uint64(0x100000001B3)
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import DataError
-from pipeline.ingest.kernel import kernel
+from storage.compiled import kernel
 
 #: Bytes of text that an array of the type `string` can hold.
 _MOST_BYTES = 2**31 - 1

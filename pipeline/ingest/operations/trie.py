@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ingest.kernel import kernel
+from storage.compiled import kernel
 
 #: One more than the greatest code point: edges are numbered node * _POINTS + code point.
 _POINTS = 0x110000

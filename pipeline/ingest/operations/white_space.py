@@ -12,8 +12,8 @@ import pyarrow as pa
 from numba import uint8
 
 from pipeline.ingest.dedupe.murmur import text_buffers
-from pipeline.ingest.kernel import kernel
 from pipeline.ingest.operations.splice import Rows
+from storage.compiled import kernel
 
 #: Bytes looked at in one go by the compiled scans: a loop over so many becomes vector instructions.
 _STRIDE = 64

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from pipeline.ingest.kernel import Buffer, kernel
 from pipeline.ingest.reading.csv.dialect import CR, LF, SPACE
 from pipeline.ingest.reading.csv.runs import copy_run, pattern, run_end
 from pipeline.ingest.reading.csv.verdicts import (
@@ -15,6 +14,7 @@ from pipeline.ingest.reading.csv.verdicts import (
     UNTERMINATED_QUOTE,
 )
 from pipeline.ingest.reading.text.utf8 import valid_utf8
+from storage.compiled import Buffer, kernel
 
 
 @kernel

@@ -7,7 +7,7 @@ Comparing eight bytes in one word with a pattern, and the position of the lowest
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ingest.kernel import Buffer, kernel
+from storage.compiled import Buffer, kernel
 
 WORD = 8
 _ONES = np.uint64(0x0101010101010101)

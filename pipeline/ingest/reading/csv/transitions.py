@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ingest.kernel import Buffer, kernel
 from pipeline.ingest.reading.csv.dialect import (
     CLOSES_BADLY,
     CLOSES_WELL,
@@ -36,6 +35,7 @@ from pipeline.ingest.reading.csv.dialect import (
     Dialect,
     transition_table,
 )
+from storage.compiled import Buffer, kernel
 
 #: Columns of a scan, one row for each entry state.
 EXIT, FIRST, LAST, WELL, BADLY = range(5)

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.ingest.kernel import Buffer, kernel
+from storage.compiled import Buffer, kernel
 
 
 def is_utf8(data: npt.NDArray[np.uint8]) -> bool:
