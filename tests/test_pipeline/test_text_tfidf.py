@@ -73,7 +73,7 @@ def units_apart(ours, theirs):
 
 
 @given(st.floats(-700, 700))
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)  # the first example compiles
 def test_portable_exp(x):
     assert units_apart(portable_exp(x), math.exp(x)) <= 2
 
