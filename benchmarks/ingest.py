@@ -1,0 +1,136 @@
+"""From CSV to clean Parquet: textmill side by side with DuckDB, Polars, Dask and pandas on the same rows.
+
+    python -m benchmarks.ingest --peers [--megabytes 1000] [--repeats 5] [--json FILE]
+
+Texts (English and Chinese, quoted line breaks, blanks, full-width characters) are brought into the normal form KC,
+white space is collapsed and trimmed, rows without a value or with an empty text are dropped, and the rest is written
+as Parquet with zstd level 1. Imports and the start of workers are part of each contender's time. "Tuned" peers look
+first which rows, or which runs of white space, need work at all. textmill runs its ordinary command: with ledger,
+fingerprint, row ids and a committed version, which no peer has.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.generate import write_csv
+from benchmarks.harness.command import run_suite
+from benchmarks.harness.contender import OURS, Case, Contender, Setting, Suite
+from benchmarks.harness.targets import faster_than
+from benchmarks.peers.clean_rows import rows_and_digest
+from storage.store import Store
+
+CLAIM = (
+    "On two cores, from CSV to clean Parquet, textmill takes at most 1/2.5 of DuckDB's time, 1/2 of Polars', 1/5 of "
+    "Dask's and 1/5 of pandas'."
+)
+CORES = 2
+#: Name, function, how many times faster textmill is claimed to be.
+PEERS = (
+    ("DuckDB", "clean_duckdb:clean", 2.5),
+    ("DuckDB, tuned", "clean_duckdb:clean_tuned", 2.5),
+    ("Polars", "clean_polars:clean", 2.0),
+    ("Polars, tuned", "clean_polars:clean_tuned", 2.0),
+    ("Dask", "clean_pandas:clean_with_dask", 5.0),
+    ("pandas", "clean_pandas:clean", 5.0),
+)
+_FILES = 8
+_LOOK_S = 0.05
+_JOB = """
+name = "ingest"
+store = "store"
+[source]
+files = {files}
+[[clean]]
+op = "normalize_unicode"
+[[clean]]
+op = "collapse_whitespace"
+[[clean]]
+op = "trim"
+[[clean]]
+op = "drop_null"
+columns = ["id", "text", "label"]
+[dataset]
+name = "rows"
+"""
+
+
+def clean(files: list[str], scratch: str, threads: int, **_: Any) -> dict[str, float]:
+    """A store with the clean rows, made by the command ``textmill run``; answers its processes' CPU seconds.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If the command fails.
+    """
+    job = Path(scratch) / "job.toml"
+    job.write_text(_JOB.format(files=files), encoding="utf-8")
+    command = [sys.executable, "-m", "textmill", "run", str(job), "--workers", str(threads), "--json"]
+    times: dict[tuple[int, float], float] = {}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        # Workers are killed in the end and not waited for: the system's own sum lacks them.
+        while process.poll() is None:
+            _note_times(psutil.Process(process.pid), times)
+            time.sleep(_LOOK_S)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return {"cpu_s": sum(times.values())}
+
+
+def _note_times(root: psutil.Process, times: dict[tuple[int, float], float]) -> None:
+    """Nothing; the CPU seconds so far of each process of the tree are in `times`."""
+    try:
+        family = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        try:
+            spent = process.cpu_times()
+            times[process.pid, process.create_time()] = spent.user + spent.system
+        except psutil.NoSuchProcess:
+            continue
+
+
+def stored(scratch: str, **_: Any) -> dict[str, Any]:
+    """How many rows the version has, and a digest of them whatever their order."""
+    snapshot = Store.open(Path(scratch) / "store").snapshot("rows")
+    return rows_and_digest([file.path for file in snapshot.files])
+
+
+def cases(setting: Setting) -> list[Case]:
+    """The one case, its input generated."""
+    paths = write_csv(setting.scratch / "in", setting.size_bytes, _FILES, setting.seed)
+    arguments = {"files": [str(path) for path in paths], "threads": CORES}
+    contenders = [
+        Contender(name=OURS, run="benchmarks.ingest:clean", check="benchmarks.ingest:stored", arguments=arguments)
+    ]
+    for name, function, _ in PEERS if setting.peers else ():
+        contenders.append(
+            Contender(
+                name=name,
+                run=f"benchmarks.peers.{function}",
+                check="benchmarks.peers.clean_rows:written",
+                arguments=arguments,
+            )
+        )
+    return [
+        Case(
+            name="CSV to clean Parquet",
+            contenders=contenders,
+            equal=("rows", "digest"),
+            work={"bytes": sum(path.stat().st_size for path in paths)},
+            targets=tuple(faster_than(name, times) for name, _, times in PEERS),
+            cores=CORES,
+        )
+    ]
+
+
+SUITE = Suite(name="ingest", claim=CLAIM, cases=cases)
+
+
+if __name__ == "__main__":
+    sys.exit(run_suite(SUITE))
