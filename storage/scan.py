@@ -26,6 +26,7 @@ __all__ = [
     "read_span",
     "read_spans",
     "snapshot_of",
+    "spans_of",
 ]
 
 BATCH_ROWS = 16_384
@@ -84,6 +85,13 @@ def cut(snapshot: Snapshot, block_rows: int) -> tuple[tuple[Span, ...], ...]:
                 blocks.append(tuple(block))
                 block, room = [], block_rows
     return (*blocks, tuple(block)) if block else tuple(blocks)
+
+
+def spans_of(file: DataFile, most_bytes: int) -> tuple[Span, ...]:
+    """The file's rows in equal spans that take about `most_bytes` of the file each, or less."""
+    spans = max(1, min(file.rows, -(-file.bytes // most_bytes)))
+    rows = max(1, -(-file.rows // spans))
+    return tuple(Span(file=file, start=start, stop=min(start + rows, file.rows)) for start in range(0, file.rows, rows))
 
 
 @contextmanager

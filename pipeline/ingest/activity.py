@@ -5,7 +5,7 @@ one user (or item) meet, takes out those beyond the limit, and files the others 
 what is left when phases of both sides take out nothing any more: it is the same whatever the order of phases.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -19,11 +19,11 @@ import pyarrow as pa
 from pipeline import frame
 from pipeline.execute import Execute
 from pipeline.ingest.activity_config import ActivityConfig
-from pipeline.ingest.dedupe.duplicates import DuplicateFile, without_survivor, write_duplicates
-from pipeline.ingest.dedupe.key_files import bucket_count, read_bucket, write_records
+from pipeline.ingest.dedupe.duplicate_files import DuplicateFile, DuplicateRuns, without_survivor
+from pipeline.ingest.dedupe.key_files import bucket_count, read_pieces, write_records
 from pipeline.ingest.dedupe.key_table import KeyTable
 from pipeline.ingest.dedupe.keys import exact_keys
-from pipeline.ingest.dedupe.resolve import Found
+from pipeline.ingest.dedupe.resolve import Found, joined
 
 #: One event, filed under one of its sides (``hi``, ``lo``); its place is a block's number and the row in it.
 EVENT_RECORD = np.dtype(
@@ -65,7 +65,7 @@ class Thinned:
     """What a phase left of one part, filed under the other side, and what it took out."""
 
     files: tuple[EventFile, ...]
-    out: DuplicateFile
+    out: tuple[DuplicateFile, ...]
 
 
 def write_events(table: pa.Table, limits: ActivityConfig, block: int | None, path: Path) -> EventFile:
@@ -89,28 +89,19 @@ def thin(files: Sequence[EventFile], part: int, parts: int, limit: Limit, folder
     Its memory grows with the different users or items of the part, however many events one of them has. With `turn`
     the events that are left are filed under their other side.
     """
+    paths = [file.path for file in files]
     table, counts = KeyTable(), np.zeros(0, np.int64)
-    for records in _parts_of(files, part, parts):
+    for _, records in read_pieces(paths, part, parts, EVENT_RECORD):
         numbers = table.add(records)
         counts = np.concatenate([counts, np.zeros(len(table) - len(counts), np.int64)])
         counts += np.bincount(numbers, minlength=len(counts))
     broken = limit.broken(counts)
-    left, out = _Runs(folder / f"left-{part}"), [without_survivor(np.empty(0, np.uint32), 0)]
-    for records in _parts_of(files, part, parts):
+    left, out = _Runs(folder / f"left-{part}"), DuplicateRuns(folder / f"out-{part}")
+    for _, records in read_pieces(paths, part, parts, EVENT_RECORD):
         going = broken[table.find(records)] & (records["block"] != _STORED)
-        out.append(without_survivor(records["row"][going], records["block"][going]))
+        out.add(without_survivor(records["row"][going], records["block"][going]))
         left.add(_turned(records[~going]) if turn else records[~going])
-    gone = np.concatenate(out)
-    path = folder / f"out-{part}"
-    write_duplicates(gone, path)
-    return Thinned(files=left.finish(), out=DuplicateFile(path=str(path), duplicates=len(gone)))
-
-
-def _parts_of(files: Sequence[EventFile], part: int, parts: int) -> Iterator[npt.NDArray[Any]]:
-    for file in files:
-        records = read_bucket(file.path, part, parts, EVENT_RECORD)
-        if len(records):
-            yield records
+    return Thinned(files=left.finish(), out=out.finish())
 
 
 def _turned(records: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -193,8 +184,9 @@ class _Phases:
         if turn:
             self._side = ITEM if self._side == USER else USER
         self._files = tuple(file for part in thinned for file in part.files)
-        self.out.setdefault(limit.reason, []).extend(part.out for part in thinned if part.out.duplicates)
-        return sum(part.out.duplicates for part in thinned)
+        out = joined(part.out for part in thinned)
+        self.out.setdefault(limit.reason, []).extend(out)
+        return sum(file.duplicates for file in out)
 
 
 def resolve_activity(
@@ -234,4 +226,4 @@ def resolve_activity(
         quiet = 0 if phases.apply(limit) else quiet + 1
         if quiet == len(core):
             break
-    return [(name, Found(kind=name, buckets=tuple(phases.out.get(name, ())), keys=())) for name in config.reasons]
+    return [(name, Found(kind=name, files=tuple(phases.out.get(name, ())), keys=())) for name in config.reasons]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pipeline import frame
 from pipeline.ingest.dedupe.resolve import Found
-from storage.scan import DataFile, read_span
+from storage.scan import Span, read_span
 
 _SHOWN = 60
 
@@ -62,7 +62,7 @@ class Disagreement:
 
 
 def disagreement(
-    found: Found, columns: Sequence[str], label: str, stored: Sequence[DataFile], parts: Sequence[str]
+    found: Found, columns: Sequence[str], label: str, stored: Sequence[Span], parts: Sequence[str]
 ) -> Disagreement:
     """What is known of the rows of `found` whose label is another than that of the row that survives.
 
@@ -75,7 +75,7 @@ def disagreement(
     label
         The column in which rows should agree.
     stored, parts
-        The files whose keys were compared, in row order: those of the stored version, then those staged.
+        What the compared keys were taken from, in row order: rows of the stored version, then the staged files.
     """
     examples = []
     for block, row, file, code, position in found.examples:
@@ -96,8 +96,11 @@ def disagreement(
     return Disagreement(columns=tuple(columns), label=label, rows=found.conflicts, examples=tuple(examples))
 
 
-def _row_at(file: DataFile | str, columns: Sequence[str], source: str, position: int) -> pa.Table:
-    table = pq.read_table(file, columns=columns) if isinstance(file, str) else read_span(file, 0, file.rows, columns)
+def _row_at(place: Span | str, columns: Sequence[str], source: str, position: int) -> pa.Table:
+    if isinstance(place, str):
+        table = pq.read_table(place, columns=columns)
+    else:
+        table = read_span(place.file, place.start, place.stop, columns)
     at = np.flatnonzero(np.asarray(table[frame.POSITION]) == position)
     rows = table.take(pa.array(at))
     here = [i for i, name in enumerate(rows[frame.SOURCE].to_pylist()) if name == source]

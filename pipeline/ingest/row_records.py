@@ -8,16 +8,24 @@ import pyarrow.compute as pc
 
 from pipeline import frame
 
+#: Rows that are Python objects at the same time.
+_BATCH_ROWS = 8192
+
 
 def records_of(rows: pa.Table) -> pa.Array:
     """Each row's record as it stood in the source where that was kept, else its columns as JSON."""
-    content = rows.select(frame.content_names(rows)).to_pylist()
+    content = rows.select(frame.content_names(rows))
     kept = frame.column_or_null(rows, frame.RECORD)
-    texts = [
-        raw if raw is not None else orjson.dumps(columns, default=str).decode()
-        for raw, columns in zip(kept.to_pylist(), content, strict=True)
-    ]
-    return pa.array(texts, pa.string())
+    batches = [pa.array([], pa.string())]
+    for at in range(0, rows.num_rows, _BATCH_ROWS):
+        texts = [
+            raw if raw is not None else orjson.dumps(columns, default=str).decode()
+            for raw, columns in zip(
+                kept.slice(at, _BATCH_ROWS).to_pylist(), content.slice(at, _BATCH_ROWS).to_pylist(), strict=True
+            )
+        ]
+        batches.append(pa.array(texts, pa.string()))
+    return pa.concat_arrays(batches)
 
 
 def remembered(table: pa.Table, rows: npt.NDArray[np.bool_]) -> pa.Table:

@@ -26,10 +26,12 @@ from pipeline.ingest.stage_block import BlockSummary, KeySpec, counted, repeats_
 from pipeline.ledger import DUPLICATE, FILTERED, REJECTED, Ledger
 from storage.fingerprint import fingerprint_of
 from storage.parquet import write_part
-from storage.scan import DataFile, file_schema, read_span
+from storage.scan import DataFile, Span, file_schema, read_span, spans_of
 
 #: Memory that one task of a pass may take.
 PASS_BYTES = 256_000_000
+#: Stored rows that one task looks at, by what they take in their file: several times that in memory.
+STORED_BYTES = 32_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class Settling:
     ) -> None:
         self._summaries = summaries
         self._blocks = [summary for summary in summaries if summary.part is not None]
-        self._stored = stored
+        self._stored = tuple(span for file in stored for span in spans_of(file, STORED_BYTES))
         self._folder = folder
         self._execute = execute
         self._verdicts: list[Verdict] = []
@@ -81,7 +83,7 @@ class Settling:
         number = len(self._verdicts)
         folder = self._folder / f"pass-{number}"
         stored = self._stored if spec.against_stored else ()
-        old = [dask.delayed(_stored_keys)(file, at, spec, folder) for at, file in enumerate(stored)]
+        old = [dask.delayed(_stored_keys)(span, at, spec, folder) for at, span in enumerate(stored)]
         known = self._execute("stored keys", old) if old else []
         if number == 0:
             # Written while the rows were at hand.
@@ -103,7 +105,7 @@ class Settling:
     def compare_texts(self, near: NearConfig, *, against_stored: bool) -> None:
         """Nothing; the rows whose text is nearly that of another are known."""
         stored = self._stored if against_stored else ()
-        old = [dask.delayed(_stored_rows)(file, (near.column,)) for file in stored]
+        old = [dask.delayed(_stored_rows)(span, (near.column,)) for span in stored]
         folder = self._folder / f"pass-{len(self._verdicts)}"
         found = resolve_near([*old, *self._rows_left([near.column])], near, folder, self._execute, PASS_BYTES, len(old))
         self._verdicts.append(Verdict(fate=DUPLICATE, reason=found.kind, found=found))
@@ -118,7 +120,7 @@ class Settling:
         """Nothing; the rows of users and items with too few or too many events are known."""
         stored = self._stored if limits.against_stored else ()
         folder = self._folder / f"pass-{len(self._verdicts)}"
-        old = [dask.delayed(_stored_rows)(file, limits.columns) for file in stored]
+        old = [dask.delayed(_stored_rows)(span, limits.columns) for span in stored]
         new = self._rows_left(limits.columns)
         for reason, found in resolve_activity(old, new, limits, folder, self._execute, PASS_BYTES):
             self._verdicts.append(Verdict(fate=FILTERED, reason=reason, found=found))
@@ -142,17 +144,17 @@ class Settling:
         return [dask.delayed(_condemned)(block, at, verdicts, columns) for at, block in enumerate(self._blocks)]
 
 
-def _stored_keys(file: DataFile, at: int, spec: KeySpec, folder: Path) -> KeyFile:
-    table = _stored_rows(file, spec.read_columns)
+def _stored_keys(span: Span, at: int, spec: KeySpec, folder: Path) -> KeyFile:
+    table = _stored_rows(span, spec.read_columns)
     path = folder / f"stored-{at:06d}"
     return write_keys(table, spec.columns, path, spec.normalize, skip_null=spec.skip_null, label=spec.label)
 
 
-def _stored_rows(file: DataFile, columns: Sequence[str]) -> pa.Table:
-    """Columns of a stored file; a version may lack some, and its rows count as null there."""
-    known = file_schema(file).names
+def _stored_rows(span: Span, columns: Sequence[str]) -> pa.Table:
+    """Columns of stored rows; a version may lack some, and its rows count as null there."""
+    known = file_schema(span.file).names
     wanted = dict.fromkeys([*columns, *frame.ROW_ID])
-    return read_span(file, 0, file.rows, [name for name in wanted if name in known])
+    return read_span(span.file, span.start, span.stop, [name for name in wanted if name in known])
 
 
 def _read_part(block: BlockSummary, columns: Sequence[str] | None) -> pa.Table:

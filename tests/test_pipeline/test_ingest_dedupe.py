@@ -9,7 +9,8 @@ from oracles_cleaning import first_rows, make_frame, murmur128
 
 from pipeline.errors import JobFileError
 from pipeline.frame import POSITION
-from pipeline.ingest.dedupe.duplicates import find_duplicates, read_duplicates
+from pipeline.ingest.dedupe.duplicate_files import read_duplicates
+from pipeline.ingest.dedupe.duplicates import find_duplicates
 from pipeline.ingest.dedupe.key_files import MAX_BUCKETS, bucket_count, read_bucket, total_rows, write_keys
 from pipeline.ingest.dedupe.keys import exact_keys
 from pipeline.ingest.dedupe.murmur import SEED
@@ -39,7 +40,7 @@ def cut(items, sizes):
 def resolve(tables, folder, buckets, columns=("text", "n"), first_new=0, **options):
     """For each new table its duplicate rows with their survivors."""
     files = [write_keys(t, columns, folder / f"keys-{i}", **options) for i, t in enumerate(tables)]
-    found = [find_duplicates(files, b, buckets, folder / f"found-{b}", first_new) for b in range(buckets)]
+    found = [f for b in range(buckets) for f in find_duplicates(files, b, buckets, folder / f"found-{b}", first_new)]
     blocks = [read_duplicates(found, files, b) for b in range(len(tables) - first_new)]
     assert sum(f.duplicates for f in found) == sum(len(b.rows) for b in blocks)
     return [list(zip(b.rows.tolist(), b.sources.to_pylist(), b.positions.tolist(), strict=True)) for b in blocks]
@@ -165,7 +166,7 @@ def test_equal_texts_with_different_labels_are_counted(tmp_path, kind):
     tables = [make_frame({"text": ["a", "b", "c"], "label": pa.array(some, pa.string()).cast(kind)}) for some in labels]
     for label, conflicts in (("label", 2), (None, 0), ("no such column", 0)):
         files = [write_keys(t, ["text"], tmp_path / f"k{i}", label=label) for i, t in enumerate(tables)]
-        found = find_duplicates(files, 0, 1, tmp_path / "d")
+        [found] = find_duplicates(files, 0, 1, tmp_path / "d")
         assert (found.duplicates, found.conflicts) == (3, conflicts)
 
 

@@ -13,14 +13,18 @@ from hypothesis import strategies as st
 from pipeline import frame
 from pipeline.errors import LedgerError
 from pipeline.execute import run_here
+from pipeline.ingest import row_records, settle
 from pipeline.ingest.operations import EmptyText
 from pipeline.ingest.operations.operation import Operation, Outcome
 from pipeline.ingest.settle import Settling
 from pipeline.ingest.stage_block import BlockWork, KeySpec, stage_block
 from pipeline.ledger import merged
+from storage.parquet import write_part
+from storage.scan import DataFile, spans_of
 
 CONTENT = pa.schema([("text", pa.string()), ("label", pa.string())])
 EXACT = KeySpec(columns=("text",), fate="duplicate", reason="exact")
+LABELLED = KeySpec(columns=("text",), fate="duplicate", reason="exact", label="label")
 NO_EMPTY_TEXT = (EmptyText(op="empty_text"),)
 UNIQUE = KeySpec(columns=("label",), skip_null=True, fate="rejected", reason="label_unique")
 
@@ -160,3 +164,46 @@ def test_a_summary_travels(tmp_path):
     assert pickle.loads(pickle.dumps(summary)) == summary
     assert summary.ledger.to_dict()["duplicates"] == {"exact": 1, "near": 0}
     assert np.array_equal(pq.read_table(summary.part.path)["_position"].to_numpy(), [0])
+
+
+def test_stored_files_are_looked_at_piece_by_piece(tmp_path, monkeypatch):
+    texts = ["a", "b", "c", "d", "e"]
+    stored = pa.table(
+        {
+            "text": texts,
+            "label": ["x"] * 5,
+            "_source": pa.array(["old.csv"] * 5).cast(frame.SOURCE_TYPE),
+            "_position": pa.array(range(5), pa.int64()),
+        }
+    )
+    part = write_part(stored, tmp_path / "old.parquet")
+    file = DataFile(path=part.path, rows=part.rows, bytes=part.bytes)
+    monkeypatch.setattr(settle, "STORED_BYTES", part.bytes // 2)
+    work = BlockWork(schema=CONTENT, operations=(), checks=(), folder=str(tmp_path), label="label", keys=LABELLED)
+    summary = stage_block(framed([("d", "y"), ("f", "x"), ("f", "x"), ("e", "x")]), 0, work)
+    settling = Settling([summary], (file,), tmp_path, run_here)
+    settling.compare_keys(LABELLED)
+    assert fate_rows(settling.settled("label")) == [
+        (0, "duplicate", "exact", 3),
+        (2, "duplicate", "exact", 1),
+        (3, "duplicate", "exact", 4),
+    ]
+    [told] = settling.disagreements
+    assert (told.rows, told.examples[0].surviving_place) == (1, "old.csv at 3")
+
+
+@given(rows=st.integers(0, 50), size=st.integers(1, 500), most=st.integers(1, 600))
+def test_spans_cover_a_file(rows, size, most):
+    spans = spans_of(DataFile(path="p", rows=rows, bytes=size), most)
+    assert [row for span in spans for row in range(span.start, span.stop)] == list(range(rows))
+    assert len(spans) <= -(-size // most)
+
+
+def test_records_of_many_rows_are_made_in_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr(row_records, "_BATCH_ROWS", 3)
+    table = framed([(str(n), None) for n in range(10)])
+    kept = pa.array([f"raw {n}" if n % 4 == 0 else None for n in range(10)])
+    table = table.set_column(table.schema.get_field_index(frame.RECORD), frame.RECORD, kept)
+    expected = [f"raw {n}" if n % 4 == 0 else f'{{"text":"{n}","label":null}}' for n in range(10)]
+    assert row_records.records_of(table).to_pylist() == expected
+    assert row_records.records_of(table.slice(0, 0)).to_pylist() == []

@@ -6,7 +6,7 @@ smallest of its component has exactly one edge, to the smallest. Where all edges
 the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,15 @@ import numpy.typing as npt
 from numba import uint64
 
 from pipeline.execute import Execute
-from pipeline.ingest.dedupe.key_files import bucket_count, read_bucket, write_records
+from pipeline.ingest.dedupe.key_files import bucket_count, bucket_run, read_bucket, write_records
+from pipeline.ingest.dedupe.sorted_runs import once_each, stretches
 from storage.compiled import kernel
 from storage.murmur import mixed
 
 #: One edge, filed under the hash of `node`; `hi` is that hash.
 EDGE_RECORD = np.dtype([("hi", "<u8"), ("node", "<u8"), ("other", "<u8")])
-#: What an edge takes in memory while a round works on it.
-_EDGE_BYTES = 6 * EDGE_RECORD.itemsize
+#: What an edge takes in memory while a round works on it: its record three times over, and what is written for it.
+_EDGE_BYTES = 10 * EDGE_RECORD.itemsize
 #: Rounds end long before: each at least halves the depth of the trees.
 _MOST_ROUNDS = 200
 
@@ -57,66 +58,102 @@ def _mix_all(values: Any) -> Any:
 
 
 def write_edges(nodes: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64], path: Path) -> EdgeFile:
-    """The edges, filed under the hashes of `nodes`, written whole or not at all."""
+    """The edges, each once, filed under the hashes of `nodes`, written whole or not at all."""
     records = np.empty(len(nodes), EDGE_RECORD)
     records["hi"], records["node"], records["other"] = _mix_all(np.ascontiguousarray(nodes)), nodes, others
+    records = once_each(records[np.lexsort((records["other"], records["hi"]))])
     write_records(records, path)
-    digest = int(_mix_all(records["hi"] ^ (_mix_all(np.ascontiguousarray(others)) >> np.uint64(1))).sum())
-    return EdgeFile(path=str(path), edges=len(records), digest=digest)
+    marks = _mix_all(records["hi"] ^ (_mix_all(np.ascontiguousarray(records["other"])) >> np.uint64(1)))
+    return EdgeFile(path=str(path), edges=len(records), digest=int(marks.sum()))
 
 
-def _read(files: Sequence[EdgeFile], part: int, parts: int) -> tuple[Any, Any]:
-    """All edges filed in one part, each once, sorted by node and other."""
-    records = np.concatenate(
-        [read_bucket(file.path, part, parts, EDGE_RECORD) for file in files if file.edges] or [np.empty(0, EDGE_RECORD)]
-    )
-    nodes, others = records["node"], records["other"]
-    order = np.lexsort((others, nodes))
-    nodes, others = nodes[order], others[order]
-    if len(nodes):
-        new = np.concatenate([[True], (nodes[1:] != nodes[:-1]) | (others[1:] != others[:-1])])
-        nodes, others = nodes[new], others[new]
-    return nodes, others
+def _read(files: Sequence[EdgeFile], part: int, parts: int, most: int) -> Iterator[npt.NDArray[Any]]:
+    """All edges filed in one part, each once, sorted by the hash of the node and by the other, in stretches."""
+    runs = [bucket_run(file.path, part, parts) for file in files if file.edges]
+    for records in stretches(runs, EDGE_RECORD, ["hi", "other"], most):
+        yield once_each(records)
 
 
-def both_ways(files: Sequence[EdgeFile], part: int, parts: int, path: Path) -> EdgeFile:
+class _EdgeRuns:
+    """Edges on their way to files of bounded size."""
+
+    def __init__(self, path: Path, most: int) -> None:
+        self._path = path
+        self._most = most
+        self._waiting: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]] = []
+        self._count = 0
+        self._files: list[EdgeFile] = []
+
+    def add(self, nodes: npt.NDArray[Any], others: npt.NDArray[Any]) -> None:
+        """Nothing; the edges will be in a file."""
+        self._waiting.append((nodes, others))
+        self._count += len(nodes)
+        if self._count >= self._most:
+            self._write()
+
+    def finish(self) -> tuple[EdgeFile, ...]:
+        """All files, whole; none for no edge."""
+        if self._count:
+            self._write()
+        return tuple(self._files)
+
+    def _write(self) -> None:
+        nodes, others = (np.concatenate(side) for side in zip(*self._waiting, strict=True))
+        self._files.append(write_edges(nodes, others, self._path.with_name(f"{self._path.name}-{len(self._files)}")))
+        self._waiting, self._count = [], 0
+
+
+def _with_least(files: Sequence[EdgeFile], part: int, parts: int, most: int) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """Stretches of edges: nodes, others, the smallest other of each edge's node, and whether it is that one.
+
+    A node's smallest other comes first, so that it is known for a node whose edges fill several stretches.
+    """
+    node_before, least_before = None, np.uint64(0)
+    for records in _read(files, part, parts, most):
+        nodes, others = records["node"].copy(), records["other"].copy()
+        firsts = np.concatenate([[True], nodes[1:] != nodes[:-1]])
+        goes_on = node_before is not None and nodes[0] == node_before
+        least = others[np.flatnonzero(firsts)[np.cumsum(firsts) - 1]]
+        if goes_on:
+            least[nodes == nodes[0]] = least_before
+            firsts[0] = False
+        node_before, least_before = nodes[-1], least[-1]
+        yield nodes, others, least, firsts
+
+
+def both_ways(files: Sequence[EdgeFile], part: int, parts: int, path: Path, most: int) -> tuple[EdgeFile, ...]:
     """The edges of one part, filed under both of their nodes: what `large_star` needs."""
-    nodes, others = _read(files, part, parts)
-    return write_edges(np.concatenate([nodes, others]), np.concatenate([others, nodes]), path)
+    written = _EdgeRuns(path, most)
+    for records in _read(files, part, parts, most):
+        written.add(records["node"].copy(), records["other"].copy())
+        written.add(records["other"].copy(), records["node"].copy())
+    return written.finish()
 
 
-def large_star(files: Sequence[EdgeFile], part: int, parts: int, path: Path) -> EdgeFile:
+def large_star(files: Sequence[EdgeFile], part: int, parts: int, path: Path, most: int) -> tuple[EdgeFile, ...]:
     """Each node's larger neighbours joined to the smallest of the node and its neighbours.
 
     `files` hold edges both ways; those written are filed under their larger node.
     """
-    nodes, others = _read(files, part, parts)
-    least = np.minimum(nodes, _first_of_each(nodes, others))
-    larger = others > nodes
-    return write_edges(others[larger], least[larger], path)
+    written = _EdgeRuns(path, most)
+    for nodes, others, least, _ in _with_least(files, part, parts, most):
+        larger = others > nodes
+        written.add(others[larger], np.minimum(nodes, least)[larger])
+    return written.finish()
 
 
-def small_star(files: Sequence[EdgeFile], part: int, parts: int, path: Path) -> EdgeFile:
+def small_star(files: Sequence[EdgeFile], part: int, parts: int, path: Path, most: int) -> tuple[EdgeFile, ...]:
     """Each node and its smaller neighbours joined to the smallest of them.
 
     `files` hold edges under their larger node, and so do those written.
     """
-    nodes, others = _read(files, part, parts)
-    least = _first_of_each(nodes, others)
-    firsts = np.concatenate([[True], nodes[1:] != nodes[:-1]]) if len(nodes) else np.empty(0, np.bool_)
-    rest = ~firsts
-    return write_edges(
-        np.concatenate([nodes[firsts], others[rest]]), np.concatenate([least[firsts], least[rest]]), path
-    )
-
-
-def _first_of_each(nodes: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """For each edge, sorted by node and other, the smallest other of its node."""
-    if not len(nodes):
-        return others
-    firsts = np.concatenate([[True], nodes[1:] != nodes[:-1]])
-    least: npt.NDArray[Any] = others[np.flatnonzero(firsts)[np.cumsum(firsts) - 1]]
-    return least
+    written = _EdgeRuns(path, most)
+    for nodes, others, least, firsts in _with_least(files, part, parts, most):
+        # A node that goes on from the stretch before has repeated its first neighbour there, and not again here.
+        rest = others != least
+        written.add(nodes[firsts], least[firsts])
+        written.add(others[rest], least[rest])
+    return written.finish()
 
 
 @kernel
@@ -139,18 +176,40 @@ def _unite(parents: Any, lefts: Any, rights: Any) -> None:
         parents[i] = _find(parents, i)
 
 
-def unite(files: Sequence[EdgeFile], path: Path) -> EdgeFile:
-    """All edges at once: each node that is not the smallest of its component joined to the smallest."""
-    lefts, rights = _read(files, 0, 1)
+def forest(lefts: npt.NDArray[Any], rights: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Each node that is not the smallest of its component, ascending, and the smallest."""
     nodes, places = np.unique(np.concatenate([lefts, rights]), return_inverse=True)
     parents = np.arange(len(nodes))
     _unite(parents, places[: len(lefts)], places[len(lefts) :])
     moved = parents != np.arange(len(nodes))
-    return write_edges(nodes[moved], nodes[parents[moved]], path)
+    return nodes[moved], nodes[parents[moved]]
 
 
-def connect(edges: Sequence[EdgeFile], folder: Path, execute: Execute, memory_bytes: int) -> tuple[EdgeFile, ...]:
-    """Files in which each node that is not the smallest of its component has one edge, to the smallest.
+def unite(files: Sequence[EdgeFile], path: Path) -> tuple[EdgeFile, ...]:
+    """All edges at once: each node that is not the smallest of its component joined to the smallest."""
+    some = [read_bucket(file.path, 0, 1, EDGE_RECORD) for file in files]
+    records = np.concatenate([np.empty(0, EDGE_RECORD), *some])
+    return (write_edges(*forest(records["node"], records["other"]), path),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roots:
+    """Which component each node belongs to.
+
+    Attributes
+    ----------
+    files
+        Edges from each node that is not the smallest of its component to the smallest.
+    parts
+        In how many parts they are to be read.
+    """
+
+    files: tuple[EdgeFile, ...]
+    parts: int
+
+
+def connect(edges: Sequence[EdgeFile], folder: Path, execute: Execute, memory_bytes: int) -> Roots:
+    """Edges from each node that is not the smallest of its component to the smallest, one each.
 
     Parameters
     ----------
@@ -167,23 +226,31 @@ def connect(edges: Sequence[EdgeFile], folder: Path, execute: Execute, memory_by
     parts = bucket_count(2 * total, memory_bytes, _EDGE_BYTES)
     if parts == 1:
         (united,) = execute("near-duplicates", [dask.delayed(unite)(tuple(edges), folder / "united")])
-        return (united,)
+        return Roots(files=united, parts=1)
+    most = max(1, memory_bytes // _EDGE_BYTES)
     current, before = tuple(edges), -1
     for number in range(_MOST_ROUNDS):
         for step in (both_ways, large_star, small_star):
             files, name = dask.delayed(current, traverse=False), step.__name__
             tasks = [
-                dask.delayed(step)(files, part, parts, folder / f"round-{number}" / f"{name}-{part}")
+                dask.delayed(step)(files, part, parts, folder / f"round-{number}" / f"{name}-{part}", most)
                 for part in range(parts)
             ]
-            current = tuple(execute("near-duplicates", tasks))
+            current = tuple(file for answer in execute("near-duplicates", tasks) for file in answer)
         digest = sum(file.digest for file in current) % 2**64
         if digest == before:
-            return current
+            return Roots(files=current, parts=parts)
         before = digest
     raise AssertionError(f"components did not settle within {_MOST_ROUNDS} rounds; please report this defect")
 
 
-def roots_of(files: Sequence[EdgeFile], part: int, parts: int) -> tuple[Any, Any]:
-    """The nodes of one part that are not the smallest of their component, ascending, and the smallest of each."""
-    return _read(files, part, parts)
+def roots_of(roots: Roots, part: int) -> tuple[Any, Any]:
+    """The nodes of one part that are not the smallest of their component, and the smallest of each."""
+    some = [read_bucket(file.path, part, roots.parts, EDGE_RECORD) for file in roots.files]
+    records = once_each(_by_node(np.concatenate([np.empty(0, EDGE_RECORD), *some])))
+    return records["node"], records["other"]
+
+
+def _by_node(records: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    ordered: npt.NDArray[Any] = records[np.lexsort((records["other"], records["node"]))]
+    return ordered

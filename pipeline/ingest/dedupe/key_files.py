@@ -6,7 +6,7 @@ can be decided after all files are written, by the memory that one bucket may ta
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from pipeline import frame
 from pipeline.ingest.dedupe.keys import exact_keys
+from pipeline.ingest.dedupe.sorted_runs import Run, pieces, read_run
 
 #: One row: its key, the row id it has in the input and in its block, and a hash of its label (0 for none).
 RECORD = np.dtype(
@@ -30,9 +31,12 @@ _INDEX_ENTRIES = (1 << _INDEX_BITS) + 1
 # A file is: the magic word, the length of the names, the index, the names (JSON), the records.
 _INDEX_START = 16
 _NAMES_START = _INDEX_START + 8 * _INDEX_ENTRIES
-#: What a row of a bucket takes in memory while duplicates are found: the record twice over and its hash table.
-_ROW_BYTES = 2 * RECORD.itemsize + 32
+#: What a row of a bucket takes in memory at most while duplicates are found, where each has a key of its own: the key
+#: and the survivor in tables that grow by doubling, and their slots.
+_ROW_BYTES = 160
 MAX_BUCKETS = 1 << _INDEX_BITS
+#: Records of a bucket that are looked at together.
+_PIECE_RECORDS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +124,7 @@ def write_records(records: npt.NDArray[Any], path: Path, sources: tuple[str, ...
     aside = path.with_name(f"{path.name}.{uuid4().hex}")
     with aside.open("wb") as file:
         file.write(_MAGIC + len(names).to_bytes(8, "little") + index.astype("<i8").tobytes() + names)
-        file.write(records.tobytes())
+        file.write(records.view(np.uint8).data)
     aside.replace(path)
 
 
@@ -145,14 +149,27 @@ def read_sources(path: str) -> tuple[str, ...]:
         return tuple(json.loads(file.read(length)))
 
 
-def read_bucket(path: str, bucket: int, buckets: int, record: np.dtype[Any] = RECORD) -> npt.NDArray[Any]:
-    """The records of one file in one bucket, sorted by ``hi``, then row."""
+def bucket_run(path: str, bucket: int, buckets: int) -> Run:
+    """Where the records of one file in one bucket lie, sorted by ``hi``, then row."""
     with Path(path).open("rb") as file:
         length = _names_length(file)
         step = MAX_BUCKETS // buckets
         first, last = _read_entry(file, bucket * step), _read_entry(file, (bucket + 1) * step)
-        file.seek(_NAMES_START + length + first * record.itemsize)
-        return np.frombuffer(file.read((last - first) * record.itemsize), record)
+        return Run(path=path, offset=_NAMES_START + length, first=first, last=last)
+
+
+def read_bucket(path: str, bucket: int, buckets: int, record: np.dtype[Any] = RECORD) -> npt.NDArray[Any]:
+    """The records of one file in one bucket, sorted by ``hi``, then row."""
+    return read_run(bucket_run(path, bucket, buckets), record)
+
+
+def read_pieces(
+    files: Sequence[str], bucket: int, buckets: int, record: np.dtype[Any] = RECORD
+) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """The records of several files in one bucket, piece by piece, each with the number of its file."""
+    for number, path in enumerate(files):
+        for piece in pieces(bucket_run(path, bucket, buckets), _PIECE_RECORDS):
+            yield number, read_run(piece, record)
 
 
 def bucket_count(rows: int, memory_bytes: int, row_bytes: int = _ROW_BYTES) -> int:
@@ -165,7 +182,7 @@ def bucket_count(rows: int, memory_bytes: int, row_bytes: int = _ROW_BYTES) -> i
     >>> bucket_count(1_000_000, 256_000_000)
     1
     >>> bucket_count(1_000_000_000, 256_000_000)
-    512
+    1024
     """
     buckets = 1
     # A tenth more than the even share: hashed keys spread evenly, within a few standard deviations.

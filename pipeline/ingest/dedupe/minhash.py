@@ -82,6 +82,7 @@ def _band_keys(
     addends: Any,
     values: Any,
     keys: Any,
+    whole: Any,
 ) -> Any:
     longest = 0
     for row in range(len(valid)):
@@ -101,26 +102,31 @@ def _band_keys(
         signature[:] = np.uint32(0xFFFFFFFF)
         for i in range(count):
             _lower(signature, factors, addends, np.uint32(shingle_hash(hashes, i, size) >> uint64(32)))
+        total = uint64(0)
         for band in range(keys.shape[1]):
             key = uint64(band)
             for j in range(band * values, (band + 1) * values):
                 key = mixed(key * uint64(0x9E3779B97F4A7C15) ^ uint64(signature[j]))
             keys[row, band] = key
+            total = mixed(total ^ key)
+        whole[row] = np.uint32(total >> uint64(32))
     return taking
 
 
-def band_keys(texts: pa.ChunkedArray, near: NearConfig) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
-    """The keys under which each text is looked up, one a band; and which texts have any.
+def band_keys(
+    texts: pa.ChunkedArray, near: NearConfig
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32], npt.NDArray[np.bool_]]:
+    """The keys under which each text is looked up, one a band; a hash of its signature; and which texts have any.
 
     Returns
     -------
     tuple
-        Keys of shape (texts, bands), uint64, undefined where the second array, of shape (texts,), is False: for null
-        and for texts without a shingle.
+        Keys of shape (texts, bands), uint64, and hashes of shape (texts,), uint32, both undefined where the third
+        array, of shape (texts,), is False: for null and for texts without a shingle.
     """
     cut = bands_for(near.threshold)
     data, offsets, valid = text_buffers(prepared(texts))
-    keys = np.empty((len(valid), cut.bands), np.uint64)
+    keys, whole = np.empty((len(valid), cut.bands), np.uint64), np.empty(len(valid), np.uint32)
     factors, addends = _functions()
     used = cut.bands * cut.values
     taking = _band_keys(
@@ -133,5 +139,6 @@ def band_keys(texts: pa.ChunkedArray, near: NearConfig) -> tuple[npt.NDArray[np.
         addends[:used],
         cut.values,
         keys,
+        whole,
     )
-    return keys, taking
+    return keys, whole, taking

@@ -1,9 +1,9 @@
 """From files of keys or from blocks to the duplicates of each block: the tasks in their order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dask
 import numpy as np
@@ -12,19 +12,21 @@ import pyarrow.compute as pc
 
 from pipeline.execute import Execute
 from pipeline.ingest.dedupe.candidates import BAND_BYTES, find_candidates, write_bands
-from pipeline.ingest.dedupe.components import EdgeFile, connect, roots_of
-from pipeline.ingest.dedupe.duplicates import (
+from pipeline.ingest.dedupe.components import Roots, connect, roots_of
+from pipeline.ingest.dedupe.duplicate_files import (
     DUPLICATE_RECORD,
     EXAMPLES,
     DuplicateFile,
+    DuplicateRuns,
     Duplicates,
-    find_duplicates,
     read_duplicates,
-    write_duplicates,
 )
+from pipeline.ingest.dedupe.duplicates import find_duplicates
 from pipeline.ingest.dedupe.key_files import KeyFile, bucket_count, read_sources, total_rows
 from pipeline.ingest.dedupe.verify import ShingleFile, read_shingles, verify_block, write_shingles
 from pipeline.ingest.dedupe_config import NearConfig
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,30 +37,30 @@ class Found:
     ----------
     kind
         "exact" or "near".
-    buckets
+    files
         The files of duplicates.
     keys
         The files of keys they came from, in row order.
     """
 
     kind: str
-    buckets: tuple[DuplicateFile, ...]
+    files: tuple[DuplicateFile, ...]
     keys: tuple[KeyFile, ...]
 
     @property
     def duplicates(self) -> int:
         """How many rows are duplicates."""
-        return sum(bucket.duplicates for bucket in self.buckets)
+        return sum(file.duplicates for file in self.files)
 
     @property
     def conflicts(self) -> int:
         """How many of them have another label than the row that survives; 0 where labels were not written."""
-        return sum(bucket.conflicts for bucket in self.buckets)
+        return sum(file.conflicts for file in self.files)
 
     @property
     def examples(self) -> tuple[tuple[int, ...], ...]:
         """The first few of those rows, in row order, as `DuplicateFile.examples` has them."""
-        return tuple(sorted(example for bucket in self.buckets for example in bucket.examples)[:EXAMPLES])
+        return tuple(sorted(example for file in self.files for example in file.examples)[:EXAMPLES])
 
     def source(self, file: int, code: int) -> str:
         """The source file that `code` stands for in the keys of one file."""
@@ -66,7 +68,7 @@ class Found:
 
     def of_block(self, block: int) -> Duplicates:
         """The duplicates within one new block, counted from 0."""
-        return read_duplicates(self.buckets, self.keys, block)
+        return read_duplicates(self.files, self.keys, block)
 
 
 def resolve_exact(
@@ -100,7 +102,12 @@ def resolve_exact(
         dask.delayed(find_duplicates)(files, bucket, buckets, folder / f"found-{bucket}", first_new)
         for bucket in range(buckets)
     ]
-    return Found(kind="exact", buckets=tuple(execute(stage, tasks)), keys=tuple(keys))
+    return Found(kind="exact", files=joined(execute(stage, tasks)), keys=tuple(keys))
+
+
+def joined(answers: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    """All files that several tasks answered with, in the order of the tasks."""
+    return tuple(file for answer in answers for file in answer)
 
 
 def resolve_near(
@@ -125,44 +132,41 @@ def resolve_near(
         As for `resolve_exact`.
     """
     blocks = range(len(tables))
-    bands = execute(stage, [dask.delayed(write_bands)(tables[b], near, folder / f"bands-{b}") for b in blocks])
-    buckets = bucket_count(total_rows(bands), memory_bytes, BAND_BYTES)
-    files = dask.delayed(tuple(bands), traverse=False)
-    pairs = execute(
-        stage,
-        [dask.delayed(find_candidates)(files, b, buckets, folder / f"pairs-{b}") for b in range(buckets)],
-    )
-    files = dask.delayed(tuple(pairs), traverse=False)
-    shingles = execute(
-        stage,
-        [dask.delayed(write_shingles)(tables[b], near, files, b, folder / f"shingles-{b}") for b in blocks],
-    )
-    sets = dask.delayed(tuple(shingles), traverse=False)
-    edges = execute(
-        stage,
-        [dask.delayed(verify_block)(files, sets, near.threshold, b, folder / f"edges-{b}") for b in blocks],
-    )
-    roots = connect(edges, folder / "components", execute, memory_bytes)
+    bands = execute(stage, [dask.delayed(write_bands)(tables[b], near, b, folder / f"bands-{b}") for b in blocks])
+    buckets = bucket_count(total_rows(joined(bands)), memory_bytes, BAND_BYTES)
+    files = dask.delayed(joined(bands), traverse=False)
     tasks = [
-        dask.delayed(name_near_duplicates)(
-            roots, part, len(roots), tuple(bands), tuple(shingles), folder / f"near-{part}", first_new
-        )
-        for part in range(len(roots))
+        dask.delayed(find_candidates)(files, b, buckets, folder / f"pairs-{b}", memory_bytes) for b in range(buckets)
     ]
-    return Found(kind="near", buckets=tuple(execute(stage, tasks)), keys=tuple(bands))
+    pairs = dask.delayed(joined(execute(stage, tasks)), traverse=False)
+    tasks = [
+        dask.delayed(write_shingles)(tables[b], near, pairs, b, folder / f"shingles-{b}", memory_bytes) for b in blocks
+    ]
+    shingles = tuple(execute(stage, tasks))
+    sets = dask.delayed(shingles, traverse=False)
+    tasks = [
+        dask.delayed(verify_block)(pairs, sets, near.threshold, b, folder / f"edges-{b}", memory_bytes) for b in blocks
+    ]
+    roots = connect(joined(execute(stage, tasks)), folder / "components", execute, memory_bytes)
+    # Each block's first file of bands names its sources.
+    named = tuple(block[0] for block in bands)
+    tasks = [
+        dask.delayed(name_near_duplicates)(roots, part, named, shingles, folder / f"near-{part}", first_new)
+        for part in range(roots.parts)
+    ]
+    return Found(kind="near", files=joined(execute(stage, tasks)), keys=named)
 
 
 def name_near_duplicates(
-    roots: Sequence[EdgeFile],
+    roots: Roots,
     part: int,
-    parts: int,
     bands: Sequence[KeyFile],
     shingles: Sequence[ShingleFile],
     path: Path,
     first_new: int = 0,
-) -> DuplicateFile:
-    """The near-duplicates of one part of the nodes, each with the smallest row of its component, written to `path`."""
-    nodes, survivors = roots_of(roots, part, parts)
+) -> tuple[DuplicateFile, ...]:
+    """The near-duplicates of one part of the nodes, each with the smallest row of its component, in files."""
+    nodes, survivors = roots_of(roots, part)
     new = nodes >= np.uint64(first_new) << np.uint64(32)
     nodes, survivors = nodes[new], survivors[new]
     found = np.empty(len(nodes), DUPLICATE_RECORD)
@@ -177,5 +181,6 @@ def name_near_duplicates(
         found["survivor_position"][here] = np.asarray(table["position"])[places]
         sources = table["source"].take(places)
         found["survivor_source"][here] = np.asarray(pc.index_in(sources, value_set=pa.array(names, pa.string())))
-    write_duplicates(found, path)
-    return DuplicateFile(path=str(path), duplicates=len(found))
+    runs = DuplicateRuns(path)
+    runs.add(found)
+    return runs.finish()

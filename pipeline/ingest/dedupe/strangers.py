@@ -12,19 +12,19 @@ import pyarrow.compute as pc
 
 from pipeline import frame
 from pipeline.execute import Execute
-from pipeline.ingest.dedupe.duplicates import DuplicateFile, without_survivor, write_duplicates
+from pipeline.ingest.dedupe.duplicate_files import DuplicateFile, DuplicateRuns, without_survivor
 from pipeline.ingest.dedupe.key_files import (
     RECORD,
     KeyFile,
     bucket_count,
-    read_bucket,
+    read_pieces,
     total_rows,
     write_keys,
     write_records,
 )
 from pipeline.ingest.dedupe.key_table import KeyTable
 from pipeline.ingest.dedupe.keys import exact_keys
-from pipeline.ingest.dedupe.resolve import Found
+from pipeline.ingest.dedupe.resolve import Found, joined
 from pipeline.ingest.operations.operation import is_text, plain_texts
 from storage.scan import DataFile, file_schema, read_span
 
@@ -83,8 +83,8 @@ def write_references(table: pa.Table, column: str, path: Path) -> KeyFile:
 
 def find_strangers(
     files: Sequence[KeyFile], known: Sequence[KeyFile], bucket: int, buckets: int, path: Path
-) -> DuplicateFile:
-    """The rows of one bucket of `files` whose key is in none of `known`, written to `path`.
+) -> tuple[DuplicateFile, ...]:
+    """The rows of one bucket of `files` whose key is in none of `known`, in files called after `path`.
 
     Parameters
     ----------
@@ -97,16 +97,12 @@ def find_strangers(
     path
         Where to write.
     """
-    table = KeyTable()
-    for file in known:
-        table.add(read_bucket(file.path, bucket, buckets, KNOWN_RECORD))
-    found = [without_survivor(np.empty(0, np.uint32), 0)]
-    for block, file in enumerate(files):
-        records = read_bucket(file.path, bucket, buckets)
-        found.append(without_survivor(records["row"][table.find(records) < 0], block))
-    strangers = np.concatenate(found)
-    write_duplicates(strangers, path)
-    return DuplicateFile(path=str(path), duplicates=len(strangers))
+    table, runs = KeyTable(), DuplicateRuns(path)
+    for _, records in read_pieces([file.path for file in known], bucket, buckets, KNOWN_RECORD):
+        table.add(records)
+    for block, records in read_pieces([file.path for file in files], bucket, buckets):
+        runs.add(without_survivor(records["row"][table.find(records) < 0], block))
+    return runs.finish()
 
 
 def resolve_references(
@@ -138,4 +134,4 @@ def resolve_references(
     buckets = bucket_count(total_rows([*known, *files]), memory_bytes, _ROW_BYTES)
     sides = dask.delayed(tuple(files), traverse=False), dask.delayed(tuple(known), traverse=False)
     tasks = [dask.delayed(find_strangers)(*sides, b, buckets, folder / f"found-{b}") for b in range(buckets)]
-    return Found(kind="reference", buckets=tuple(execute(stage, tasks)), keys=())
+    return Found(kind="reference", files=joined(execute(stage, tasks)), keys=())

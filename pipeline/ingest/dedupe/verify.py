@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline import frame
 from pipeline.ingest.dedupe.candidates import PairFile, pairs_of_block
-from pipeline.ingest.dedupe.components import EdgeFile, write_edges
+from pipeline.ingest.dedupe.components import EdgeFile, forest, write_edges
 from pipeline.ingest.dedupe.shingles import ShingleSets, shingle_sets
 from pipeline.ingest.dedupe_config import NearConfig
 from storage.compiled import kernel
@@ -34,7 +34,9 @@ class ShingleFile:
     rows: int
 
 
-def write_shingles(table: pa.Table, near: NearConfig, pairs: Sequence[PairFile], block: int, path: Path) -> ShingleFile:
+def write_shingles(
+    table: pa.Table, near: NearConfig, pairs: Sequence[PairFile], block: int, path: Path, memory_bytes: int
+) -> ShingleFile:
     """The file of the shingle sets of those rows of one block that are in some pair.
 
     Parameters
@@ -49,8 +51,11 @@ def write_shingles(table: pa.Table, near: NearConfig, pairs: Sequence[PairFile],
         Which of the band files this block wrote.
     path
         Where to write.
+    memory_bytes
+        What the pairs may take.
     """
-    rows = np.unique(pairs_of_block(pairs, block)["node"]).astype(np.uint32)
+    nodes = [np.unique(some["node"]).astype(np.uint32) for some in pairs_of_block(pairs, block, memory_bytes)]
+    rows = np.unique(np.concatenate([np.empty(0, np.uint32), *nodes]))
     some = table.take(pa.array(rows, pa.uint32()))
     texts = frame.column_or_null(some, near.column)
     sets = shingle_sets(texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts]), near)
@@ -116,9 +121,16 @@ def _places(table: pa.Table, nodes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 def verify_block(
-    pairs: Sequence[PairFile], shingles: Sequence[ShingleFile], threshold: float, block: int, path: Path
-) -> EdgeFile:
-    """The pairs whose earlier row is in `block` and whose similarity is at least `threshold`, as edges.
+    pairs: Sequence[PairFile],
+    shingles: Sequence[ShingleFile],
+    threshold: float,
+    block: int,
+    path: Path,
+    memory_bytes: int,
+) -> tuple[EdgeFile, ...]:
+    """Edges that connect the rows of `block` with earlier ones whose similarity is at least `threshold`.
+
+    Of pairs that are connected already no edge is kept: there are fewer edges than rows, however many pairs.
 
     Parameters
     ----------
@@ -131,18 +143,31 @@ def verify_block(
     block
         Which block.
     path
-        Where to write the edges.
+        The files are called after it.
+    memory_bytes
+        What the pairs may take.
     """
-    found = pairs_of_block(pairs, block)
-    found = found[found["node"] < found["other"]]
-    kept = [np.empty(0, found.dtype)]
-    if len(found):
-        own = read_shingles(shingles[block])
-        found = found[np.argsort(found["other"] >> np.uint64(32), kind="stable")]
-        others, starts = np.unique(found["other"] >> np.uint64(32), return_index=True)
-        for other, some in zip(others.tolist(), np.split(found, starts[1:]), strict=True):
-            table = own if other == block else read_shingles(shingles[other])
-            similar = jaccards(_sets(own), _places(own, some["node"]), _sets(table), _places(table, some["other"]))
-            kept.append(some[similar >= threshold])
-    edges = np.concatenate(kept)
-    return write_edges(edges["node"], edges["other"], path)
+    files: list[EdgeFile] = []
+    for found in pairs_of_block(pairs, block, memory_bytes):
+        similar = _similar(found[found["other"] < found["node"]], shingles, threshold, block)
+        if len(similar):
+            nodes, roots = forest(similar["node"], similar["other"])
+            files.append(write_edges(nodes, roots, path.with_name(f"{path.name}-{len(files)}")))
+    return tuple(files)
+
+
+def _similar(
+    found: npt.NDArray[Any], shingles: Sequence[ShingleFile], threshold: float, block: int
+) -> npt.NDArray[Any]:
+    """The pairs among `found`, with their later rows in `block`, that are similar enough."""
+    if not len(found):
+        return found
+    own = read_shingles(shingles[block])
+    found = found[np.argsort(found["other"] >> np.uint64(32), kind="stable")]
+    others, starts = np.unique(found["other"] >> np.uint64(32), return_index=True)
+    kept = []
+    for other, some in zip(others.tolist(), np.split(found, starts[1:]), strict=True):
+        table = own if other == block else read_shingles(shingles[other])
+        similar = jaccards(_sets(own), _places(own, some["node"]), _sets(table), _places(table, some["other"]))
+        kept.append(some[similar >= threshold])
+    return np.concatenate(kept)
