@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cluster.attempt import Attempt
+from cluster.code import importable, require_allowed
 from cluster.control import CANCEL, Control, JobListener
 from cluster.errors import JobCancelledError, JobStateError, LeaseLostError
 from cluster.job import Kind
@@ -62,6 +63,7 @@ def run_job(
     """
     if workers is not None:
         job = job.model_copy(update={"cluster": job.cluster.model_copy(update={"workers": workers})})
+    require_allowed(job, allow_code=allow_code)
     with _store_of(job) as store:
         folder = Jobs(store).folder(new_run_id(job.name))
         folder.journal.append(Kind.SUBMITTED, name=job.name)
@@ -144,8 +146,10 @@ def finish(
     """
     started, began = datetime.now(UTC), time.perf_counter()
     try:
-        attempt = Attempt(job, store, control, JobListener(control, listener), allow_code=allow_code)
-        result = attempt.result()
+        require_allowed(job, allow_code=allow_code)
+        with importable(job, allow_code=allow_code):
+            attempt = Attempt(job, store, control, JobListener(control, listener), allow_code=allow_code)
+            result = attempt.result()
         result = replace(
             result,
             started_at=started.isoformat(timespec="seconds"),
@@ -158,7 +162,8 @@ def finish(
         raise
     except BaseException as error:
         _tell_end(control, error)
-        if isinstance(error, KeyboardInterrupt) and control.cancelled:
+        # Compiled code that is interrupted may raise anything.
+        if control.cancelled and not isinstance(error, JobCancelledError):
             raise JobCancelledError(control.job.id, "cancelled; the store is as the last commit left it") from error
         raise
     return result

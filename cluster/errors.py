@@ -1,5 +1,7 @@
 """The errors of running a job somewhere. Positional arguments only, so that they survive pickling."""
 
+from pipeline.errors import TaskDiedError
+
 
 class ClusterError(Exception):
     """The root of everything the cluster layer raises on purpose."""
@@ -8,7 +10,7 @@ class ClusterError(Exception):
     retryable = False
 
 
-class WorkerLostError(ClusterError, RuntimeError):
+class WorkerLostError(ClusterError, TaskDiedError, RuntimeError):
     """Workers died under the same task again and again, or all of them; most often for want of memory.
 
     Parameters
@@ -19,13 +21,16 @@ class WorkerLostError(ClusterError, RuntimeError):
         What a worker may use; 0 where there is no limit.
     detail
         What Dask said.
+    tasks
+        The numbers of the tasks that were running then; empty where nobody knows.
     """
 
-    def __init__(self, stage: str, memory_bytes: int, detail: str) -> None:
-        super().__init__(stage, memory_bytes, detail)
+    def __init__(self, stage: str, memory_bytes: int, detail: str, tasks: tuple[int, ...] = ()) -> None:
+        super().__init__(stage, memory_bytes, detail, tasks)
         self.stage = stage
         self.memory_bytes = memory_bytes
         self.detail = detail
+        self.tasks = tasks
 
     def __str__(self) -> str:
         limit = f"{self.memory_bytes / 1e9:.1f} GB of memory each" if self.memory_bytes else "no memory limit"

@@ -111,14 +111,17 @@ class ClientExecute:
         left = [number for number in range(len(tasks)) if prepared is None or number in prepared.pending]
         if not left:
             return results
-        futures = self._started(stage, tasks, prepared)
+        futures = dict(zip(left, self._started(stage, tasks, prepared), strict=True))
         try:
-            self._collect(stage, dict(zip(left, futures, strict=True)), results, count)
-        except KilledWorker as error:
-            raise WorkerLostError(stage, self._memory_bytes, str(error).split(".")[0]) from error
-        finally:
+            self._collect(stage, futures, results, count)
+        except BaseException as error:
+            blamed = tuple(number for number, future in futures.items() if _killed(future))
+            # What is still running would be in the way of whatever comes next.
             if self._lost(stage) is None:
-                self._client.cancel(futures)
+                self._client.cancel(list(futures.values()))
+            if isinstance(error, KilledWorker):
+                raise WorkerLostError(stage, self._memory_bytes, str(error).split(".")[0], blamed) from error
+            raise
         return results
 
     def _started(self, stage: str, tasks: Sequence[Any], prepared: Prepared | None) -> list[Future]:
@@ -206,6 +209,11 @@ class ClientExecute:
             return self._cluster.lost(stage)
         status = self._cluster.status
         return None if status == "running" else ClusterLostError(stage, f"the connection is {status}")
+
+
+def _killed(future: Future) -> bool:
+    """Whether its task is known to have cost too many workers their lives."""
+    return future.status == "error" and isinstance(future.exception(timeout=_TELLS_S), KilledWorker)
 
 
 class _Count:

@@ -37,7 +37,8 @@ class JobStatus:
     error
         Why it failed.
     stages
-        Finished stages of the newest attempt, in order: "stage", "seconds".
+        Finished stages of the newest attempt, in order of their first end: "stage", "seconds" in all, and how many
+        "times" it came.
     progress
         The last sign of life: "stage", "done", "tasks", "done_bytes", "done_rows", "stage_seconds", "memory_bytes",
         "workers" and more; empty where there is none.
@@ -160,7 +161,11 @@ class _Told:
         elif event.kind is Kind.PLACED:
             self.placed = facts
         elif event.kind is Kind.STAGE:
-            self.stages.append(facts)
+            known = next((one for one in self.stages if one["stage"] == facts["stage"]), None)
+            if known is None:
+                self.stages.append({**facts, "times": 1})
+            else:
+                known.update(seconds=round(known["seconds"] + facts["seconds"], 3), times=known["times"] + 1)
         elif event.kind in (Kind.NOTE, Kind.CLUSTER_LOST, Kind.ADAPTED, Kind.INTERRUPTED):
             self.notes.append(str(facts.get("text", event.kind)))
         elif event.kind in (Kind.FAILED, Kind.SUCCEEDED, Kind.STOPPED):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from cluster.code import require_allowed
 from cluster.control import CANCEL
 from cluster.driver import ask_cancel, driving, new_run_id
 from cluster.errors import JobBusyError, JobError
@@ -16,6 +17,7 @@ from cluster.job import Kind, State
 from cluster.jobs import JobFolder, Jobs, JobStatus
 from cluster.lease import holder_of
 from cluster.submission import Submission
+from storage.store import Store
 
 _LOOK_S = 0.1
 _CODE = str(Path(__file__).resolve().parents[1])
@@ -23,17 +25,19 @@ _CODE = str(Path(__file__).resolve().parents[1])
 _STOPS_S = 12.0
 
 
-def submit(jobs: Jobs, submission: Submission) -> JobFolder:
+def submit(submission: Submission) -> JobFolder:
     """The job, handed to a driver of its own that outlives this process.
 
     Raises
     ------
     JobFileError
-        If the job is wrong; nothing is submitted then.
+        If the job is wrong, or names code that is not allowed; nothing is submitted then.
     JobNotFoundError
         If it is to run after a job that does not exist.
     """
-    submission.job()
+    require_allowed(submission.job(), allow_code=submission.allow_code)
+    # What is wrong with the job is known by now: a store is made for none that will not run.
+    jobs = Jobs(Store.open(submission.store, create=True))
     for run in submission.after:
         jobs.find(run)
     job = jobs.folder(new_run_id(submission.name))

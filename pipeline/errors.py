@@ -84,6 +84,21 @@ class DataError(PipelineError, ValueError):
         return f"{self.problem}. {self.cure}"
 
 
+class TaskDiedError(PipelineError):
+    """The process that ran a task died, again and again; raised by whoever executes tasks.
+
+    Attributes
+    ----------
+    tasks
+        The numbers of the tasks that were running then, one of which is likely to blame; empty where nobody knows.
+    memory_bytes
+        What the process may use; 0 where there is no limit.
+    """
+
+    tasks: tuple[int, ...] = ()
+    memory_bytes = 0
+
+
 class LedgerError(PipelineError, AssertionError):
     """The ledger does not balance: rows would have been lost in silence. Nothing is committed."""
 

@@ -141,7 +141,7 @@ def prepare(
     for spec in steps.passes:
         if isinstance(spec, ReferenceSpec):
             note(f'check "{spec.reason}" looks into {spec.told}')
-    staged = clean_blocks(job, plan, steps, staging, execute)
+    staged = clean_blocks(job, plan, steps, staging, execute, note)
     require_shape(plan, merged_tallies(summary.tallies for summary in staged))
     stored = _stored_files(job, store) if job.dataset.mode == "append" else ()
     settling = Settling(staged, stored, staging, execute)

@@ -1,5 +1,6 @@
 """The blocks of a plan as partitions of one Dask DataFrame, each cleaned, checked and staged."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dask
@@ -8,7 +9,10 @@ import pandas as pd
 
 from pipeline import frame
 from pipeline.config import JobConfig
+from pipeline.errors import TaskDiedError
 from pipeline.execute import Execute
+from pipeline.ingest.crashes import CRASHED, known_crashes
+from pipeline.ingest.examination import examine_block
 from pipeline.ingest.reading.plan import SourcePlan
 from pipeline.ingest.reading.read import read_block
 from pipeline.ingest.reading.source_plan import Block
@@ -16,8 +20,18 @@ from pipeline.ingest.stage_block import BlockSummary, BlockWork, KeySpec, stage_
 from pipeline.ingest.steps import Steps, label_of, text_of
 
 
-def clean_blocks(job: JobConfig, plan: SourcePlan, steps: Steps, staging: Path, execute: Execute) -> list[BlockSummary]:
-    """The summaries of all blocks, read, cleaned, checked and staged."""
+def clean_blocks(
+    job: JobConfig, plan: SourcePlan, steps: Steps, staging: Path, execute: Execute, note: Callable[[str], None]
+) -> list[BlockSummary]:
+    """The summaries of all blocks, read, cleaned, checked and staged.
+
+    Records that kill the process that works on them are looked for, rejected, and told to `note`.
+
+    Raises
+    ------
+    TaskDiedError
+        If processes die, and not over single records.
+    """
     if not plan.blocks:
         return []
     first = steps.passes[0] if steps.passes else None
@@ -45,7 +59,27 @@ def clean_blocks(job: JobConfig, plan: SourcePlan, steps: Steps, staging: Path, 
         )
         tasks = staged.to_delayed()
     summarise = dask.delayed(_summary)
-    return execute("clean", [summarise(task) for task in tasks], sizes=[block.size_bytes for block in plan.blocks])
+    summaries = [summarise(task) for task in tasks]
+    while True:
+        try:
+            return execute("clean", summaries, sizes=[block.size_bytes for block in plan.blocks])
+        except TaskDiedError as error:
+            if not _found_crashes([plan.blocks[task] for task in error.tasks], work, error.memory_bytes, execute, note):
+                raise
+
+
+def _found_crashes(
+    blocks: Sequence[Block], work: BlockWork, memory_bytes: int, execute: Execute, note: Callable[[str], None]
+) -> bool:
+    """Whether there are records in these blocks that kill their process, which nobody knew of."""
+    known = known_crashes(Path(work.folder))
+    tasks = [dask.delayed(examine_block)(block, work, memory_bytes) for block in blocks]
+    answers = execute("examine", tasks) if tasks else []
+    # What was known before has not helped.
+    crashes = [crash for found in answers for crash in found if crash not in known]
+    for crash in crashes:
+        note(f"the record of {crash} kills the process that cleans it; it is rejected as {CRASHED}")
+    return bool(crashes)
 
 
 def _read_partition(block: Block) -> pd.DataFrame:

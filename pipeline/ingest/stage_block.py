@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pipeline import frame
 from pipeline.errors import LedgerError
 from pipeline.ingest.checks import CheckCount, CheckRule, check
+from pipeline.ingest.crashes import without_crashes
 from pipeline.ingest.dedupe.key_files import KeyFile, write_keys
 from pipeline.ingest.label_leaks import sample_labels, write_sample
 from pipeline.ingest.operations import Operation, clean
@@ -162,7 +163,7 @@ def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
     """
     read = table.num_rows
     sources, tallies = counted(table[frame.SOURCE]), tally_files(table)
-    cleaned = clean(table, work.operations)
+    cleaned = clean(without_crashes(table, Path(work.folder)), work.operations)
     checked = check(cleaned.table, work.checks)
     table = checked.table
     if table.num_rows != read:

@@ -170,6 +170,28 @@ def test_secrets_in_a_job_are_written_nowhere(tmp_path, store, monkeypatch):
         assert path.is_dir() or b"hunter2" not in path.read_bytes(), path
 
 
+def test_a_record_that_kills_its_workers_is_rejected_and_the_others_are_kept(tmp_path, store):
+    (tmp_path / "job.toml").write_text(
+        'name = "x"\n[source]\nfiles = ["*.csv"]\nblock = "2kB"\n[dataset]\nname = "x"\n'
+        '[[clean]]\nop = "python"\nfunction = "deadly_module_here:clean"\n'
+    )
+    (tmp_path / "deadly_module_here.py").write_text(
+        "import os\ndef clean(text):\n    return os.kill(os.getpid(), 9) if text == 'text 333' else text\n"
+    )
+    (tmp_path / "a.csv").write_text("text\n" + "".join(f"text {n}\n" for n in range(500)))
+    refused = textmill("submit", tmp_path / "job.toml", store=store, status=2)
+    assert refused == ""
+    assert not store.exists()
+    job = submitted(tmp_path / "job.toml", store, "--allow-code")
+    result = told("wait", job.id, store=store)
+    assert result["ledger"]["rejected"] == {"crashed": 1}
+    assert result["ledger"]["kept"] == 499
+    fate = told("fates", "x", store=store)
+    place = len("text\n") + sum(len(f"text {n}\n") for n in range(333))
+    assert (fate["position"], fate["reason"]) == (place, "crashed")
+    assert any("a.csv at" in note and "kills the process" in note for note in job.status().notes)
+
+
 def test_unknown_jobs_are_wrong_use(store, tmp_path):
     Store.open(store, create=True)
     for verb in ("status", "cancel"):

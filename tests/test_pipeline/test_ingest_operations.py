@@ -2,7 +2,9 @@
 
 import html
 import pickle
+import sys
 import unicodedata
+from types import SimpleNamespace
 
 import ftfy
 import pyarrow as pa
@@ -274,9 +276,32 @@ def test_python_functions_can_filter_and_their_failures_are_told():
     outcome = operation(op="python", function="operator:not_", mode="filter", name="only_empty").apply(table)
     assert outcome.table[REASON].to_pylist() == ["only_empty", "only_empty", None]
     with pytest.raises(DataError, match=r"math:sqrt.* failed on 'abc' with TypeError"):
-        operation(op="python", function="math:sqrt").apply(table)
+        operation(op="python", function="math:sqrt", on_error="fail").apply(table)
     with pytest.raises(DataError, match="must return a text or None"):
         operation(op="python", function="builtins:len").apply(table)
+
+
+def only_numbers(text):
+    """Fails in its own way on each kind of text that is no number."""
+    if text == "exit":
+        sys.exit(3)
+    return str(int(text))
+
+
+@pytest.mark.parametrize("mode", ["map", "filter"])
+def test_rows_that_a_python_function_fails_on_are_rejected_by_the_kind_of_error(mode, monkeypatch):
+    monkeypatch.setitem(sys.modules, "my_cleaning", SimpleNamespace(f=only_numbers if mode == "map" else int))
+    texts = ["7", "abc", None, "007", "abc", "x", *(["exit"] if mode == "map" else [])]
+    if mode == "filter":
+        monkeypatch.setitem(sys.modules, "my_cleaning", SimpleNamespace(f=lambda text: int(text) > 6))
+    table = make_frame({"text": texts})
+    outcome = operation(op="python", function="my_cleaning:f", mode=mode, name="numbers").apply(table)
+    kinds = {"abc": "numbers_ValueError", "x": "numbers_ValueError", "exit": "numbers_SystemExit"}
+    assert outcome.table[REASON].to_pylist() == [kinds.get(text) for text in texts]
+    assert set(outcome.table[FATE].drop_null().to_pylist()) == {"rejected"}
+    expected = [str(int(text)) if text in ("7", "007") and mode == "map" else text for text in texts]
+    assert outcome.table["text"].to_pylist() == expected
+    assert outcome.changed == (1 if mode == "map" else 0)
 
 
 def test_every_problem_is_told_before_any_row_is_read():

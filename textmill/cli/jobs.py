@@ -37,7 +37,7 @@ def jobs(limit: int, store: str, as_json: bool) -> None:
         return print_json(found)
     if not found:
         return click.echo(f"No jobs in {store} yet. Start one: textmill submit JOB.toml", err=True)
-    columns = ("job", "state", "started", ">time", ">read", ">kept", "dataset", ">accuracy")
+    columns = ("job", "state", "now", "started", ">time", ">read", ">kept", "dataset", ">accuracy")
     return print_table(columns, map(_row, found))
 
 
@@ -62,6 +62,7 @@ def _row(run: dict[str, Any]) -> tuple[Any, ...]:
     return (
         run["run"],
         run.get("state") or "",
+        _now(run.get("progress") or {}),
         when(run.get("started_at") or ""),
         duration(total) if total else "",
         count(ledger["read"]) if ledger else "",
@@ -69,6 +70,13 @@ def _row(run: dict[str, Any]) -> tuple[Any, ...]:
         f"{dataset['name']} version {dataset['version']}" if dataset else "",
         score(metrics["accuracy"]) if metrics.get("accuracy") is not None else "",
     )
+
+
+def _now(progress: dict[str, Any]) -> str:
+    """The stage that runs, and how far it is."""
+    tasks = progress.get("tasks")
+    far = f" {count(progress['done'])}/{count(tasks)}" if tasks else ""
+    return f"{progress.get('stage', '')}{far}"
 
 
 @verb(examples=[("textmill status ID", "how far it is; the start of an id will do")])
@@ -93,11 +101,14 @@ def _pairs(found: JobStatus) -> Iterator[tuple[str, str]]:
     yield "batch job", " ".join(map(str, found.placed.values()))
     yield "driver", f"process {found.pid} on {found.host}" if found.pid else ""
     for stage in found.stages:
-        yield stage["stage"], f"done in {duration(stage['seconds'])}"
+        often = f", {stage['times']} times" if stage["times"] > 1 else ""
+        yield stage["stage"], f"done in {duration(stage['seconds'])}{often}"
     if progress.get("stage"):
         yield progress["stage"], _running(found)
     if progress.get("memory_bytes"):
         yield "memory", f"{size(progress['memory_bytes'])}, at most {size(progress['peak_memory_bytes'])}"
+    yield "workers", str(progress.get("workers", ""))
+    yield "dashboard", str(progress.get("dashboard", ""))
     for note in found.notes:
         yield "note", note
     yield "error", found.error

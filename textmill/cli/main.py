@@ -20,6 +20,8 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("run", "Run a job here and wait, with progress."),
         "submit": ("submitting", "Hand a job to a driver of its own; prints its id at once."),
         "jobs": ("jobs", "List the jobs of a store."),
+        "top": ("top", "Watch jobs at work, live."),
+        "metrics": ("metrics", "Give figures of jobs to Prometheus."),
         "status": ("jobs", "Show how far a job is."),
         "logs": ("jobs", "Print what a job's driver and workers logged."),
         "wait": ("jobs", "Wait until a job has ended."),

@@ -35,7 +35,12 @@ REPORT_WIDTH = 110
 @click.argument("job", type=click.Path(path_type=Path), metavar="JOB.toml")
 @click.option("--workers", type=AtLeast(1), help="How many workers; the result is the same for any number.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
-@click.option("--allow-code", is_flag=True, help='Let the job file call Python functions (op = "python").')
+@click.option(
+    "--allow-code",
+    is_flag=True,
+    envvar="TEXTMILL_ALLOW_CODE",
+    help='Let the job file call Python functions (op = "python"); also $TEXTMILL_ALLOW_CODE=1.',
+)
 def run(
     job: Path, workers: int | None, overrides: tuple[str, ...], allow_code: bool, store: str | None, as_json: bool
 ) -> None:

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import click
 
-from cluster.jobs import Jobs
 from cluster.submission import Submission
 from cluster.submit import submit as hand_in
 from pipeline.config import load_job
-from storage.store import Store
 from textmill.cli.names import JOB
 from textmill.cli.output import print_json
 from textmill.cli.run import told_as_json
@@ -39,7 +37,12 @@ _FIELDS = 5
 @click.option("--after", type=JOB, multiple=True, help="Wait until this job has succeeded; may be repeated.")
 @click.option("--notify", metavar="COMMAND", help="Run when it has ended, with $TEXTMILL_STATE and JSON on stdin.")
 @click.option("--every", metavar="TIME", help="Print a cron line instead: hourly, daily, 15m, 6h, or five fields.")
-@click.option("--allow-code", is_flag=True, help='Let the job file call Python functions (op = "python").')
+@click.option(
+    "--allow-code",
+    is_flag=True,
+    envvar="TEXTMILL_ALLOW_CODE",
+    help='Let the job file call Python functions (op = "python"); also $TEXTMILL_ALLOW_CODE=1.',
+)
 def submit(
     job: Path,
     profile: str | None,
@@ -76,7 +79,7 @@ def submit(
             after=after,
             notify=notify,
         )
-        handed = hand_in(Jobs(Store.open(place, create=True)), submission)
+        handed = hand_in(submission)
     if as_json:
         return print_json({"job": handed.id, "state": "queued", "store": place})
     return click.echo(handed.id)

@@ -1,10 +1,12 @@
 """The operation for what the others do not do: a Python function of the user's own."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
@@ -21,6 +23,7 @@ from pipeline.ingest.operations.operation import (
     replace_column,
     require_text,
 )
+from pipeline.ledger import REJECTED
 
 
 class Python(ColumnOperation):
@@ -32,6 +35,10 @@ class Python(ColumnOperation):
 
         op = "python"
         function = "my_cleaning:without_signature"
+
+    The module may lie beside the job file. A row whose text makes the function raise an error is rejected, with the
+    step's name and the error's kind as the reason, as in "without_signature_ValueError"; a row that makes it kill its
+    process is found and rejected as "crashed".
     """
 
     op: Literal["python"] = "python"
@@ -39,6 +46,8 @@ class Python(ColumnOperation):
     """The import path, ``module:function`` or ``package.module:function``."""
     mode: Literal["map", "filter"] = "map"
     """Whether the function maps texts to texts, or tells which rows to keep."""
+    on_error: Literal["reject", "fail"] = "reject"
+    """What an error of the function means: the row is rejected, or the whole run fails."""
 
     @property
     def default_rule(self) -> str:
@@ -72,45 +81,83 @@ class Python(ColumnOperation):
 
     def apply(self, table: pa.Table) -> Outcome:
         """The frame with the function applied to the live rows."""
-        function, live = self.load(), frame.alive(table)
+        function = self.load()
         changed = np.zeros(table.num_rows, np.bool_)
+        drop = np.zeros(table.num_rows, np.bool_)
         for name in self.targets:
-            old = table[name]
+            old, live = table[name], frame.alive(table)
+            answers = self._called(plain_texts(old).combine_chunks(), live, function)
+            table = self._without_failures(table, answers)
             if self.mode == "filter":
-                keep = self._called(plain_texts(old).combine_chunks(), live, function, pa.bool_())
-                drop = np.asarray(pc.invert(pc.fill_null(keep, True)))
-                changed |= drop
+                keep = pc.fill_null(answers.values.cast(pa.bool_()), True)
+                drop |= ~np.asarray(keep) & frame.alive(table)
                 continue
-            new = self._mapped(old, live, function)
+            new = _mapped(old, frame.alive(table), answers.values)
             changed |= differs(old, new)
             table = replace_column(table, name, new)
         if self.mode == "filter":
-            return condemned(table, changed, "filtered", self.rule)
+            return condemned(table, drop, "filtered", self.rule)
         return Outcome(table=table, changed=int(changed.sum()))
 
-    def _mapped(self, old: pa.ChunkedArray, live: Any, function: Callable[[str], Any]) -> pa.ChunkedArray:
-        plain = plain_texts(old).combine_chunks()
-        called = self._called(plain, live, function, plain.type)
-        new = pa.chunked_array([pc.if_else(live, called, plain)])
-        return new if not pa.types.is_dictionary(old.type) else pc.cast(pc.dictionary_encode(new), old.type)
+    def _without_failures(self, table: pa.Table, answers: "_Answers") -> pa.Table:
+        """The frame with the rows rejected whose text the function failed on."""
+        for kind in sorted(set(answers.failures.values())):
+            codes = [code for code, failure in answers.failures.items() if failure == kind]
+            table = frame.condemn(table, np.isin(answers.codes, codes), REJECTED, f"{self.rule}_{kind}")
+        return table
 
-    def _called(self, texts: Any, live: Any, function: Callable[[str], Any], kind: pa.DataType) -> pa.Array:
+    def _called(self, texts: Any, live: Any, function: Callable[[str], Any]) -> "_Answers":
         """The function's answers for live texts, each distinct text asked once; null elsewhere."""
         encoded = pc.if_else(live, texts, pa.scalar(None, texts.type)).dictionary_encode()
-        answers = [self._call(function, text) for text in encoded.dictionary.to_pylist()]
+        values: list[Any] = []
+        failures: dict[int, str] = {}
+        for code, text in enumerate(encoded.dictionary.to_pylist()):
+            try:
+                values.append(function(text))
+            except MemoryError:
+                # Fewer rows at a time may need less.
+                raise
+            except (Exception, SystemExit) as error:
+                if self.on_error == "fail":
+                    raise DataError(
+                        f'python: function "{self.function}" failed on {text[:200]!r} with '
+                        f"{type(error).__name__}: {error}",
+                        'Correct the function, or have such rows rejected with on_error = "reject"',
+                    ) from error
+                values.append(None)
+                failures[code] = type(error).__name__
+        kind = texts.type if self.mode == "map" else pa.bool_()
         try:
-            return pa.array(answers, kind).take(encoded.indices)
+            answers = pa.array(values, kind).take(encoded.indices)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             wanted = "a text or None" if is_text(kind) else "True or False"
             raise DataError(
                 f'python: function "{self.function}" must return {wanted} ({error})', "Correct the function"
             ) from error
+        codes = np.asarray(pc.fill_null(encoded.indices, -1))
+        return _Answers(values=answers, codes=codes, failures=failures)
 
-    def _call(self, function: Callable[[str], Any], text: str) -> Any:
-        try:
-            return function(text)
-        except Exception as error:
-            raise DataError(
-                f'python: function "{self.function}" failed on {text[:200]!r} with {type(error).__name__}: {error}',
-                "Correct the function, or leave out such rows before it is called",
-            ) from error
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answers:
+    """What a function said to each row's text.
+
+    Attributes
+    ----------
+    values
+        The answers, shape (rows,); null where it was not asked or failed.
+    codes
+        Which distinct text a row has, shape (rows,); -1 where it was not asked.
+    failures
+        Distinct text -> kind of error, of those that it failed on.
+    """
+
+    values: pa.Array
+    codes: npt.NDArray[np.integer[Any]]
+    failures: dict[int, str]
+
+
+def _mapped(old: pa.ChunkedArray, live: Any, answers: pa.Array) -> pa.ChunkedArray:
+    plain = plain_texts(old).combine_chunks()
+    new = pa.chunked_array([pc.if_else(live, answers, plain)])
+    return new if not pa.types.is_dictionary(old.type) else pc.cast(pc.dictionary_encode(new), old.type)
