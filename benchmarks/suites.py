@@ -6,7 +6,7 @@ from importlib import import_module
 from benchmarks.harness.contender import Suite
 
 #: Suite -> the module that holds it as ``SUITE``.
-MODULES: Mapping[str, str] = {"ingest": "benchmarks.ingest"}
+MODULES: Mapping[str, str] = {"dedupe": "benchmarks.dedupe", "ingest": "benchmarks.ingest"}
 
 
 def suite(name: str) -> Suite:

@@ -15,8 +15,8 @@ import pyarrow as pa
 from numba import uint64
 
 from pipeline.ingest.dedupe.murmur import text_buffers
-from pipeline.ingest.dedupe.shingles import prepared, settings_of, shingle_hash, shingles_of
-from pipeline.ingest.dedupe.tokens import CLASSES, decided, tokenize
+from pipeline.ingest.dedupe.shingles import prepared, settings_of, shingles_of
+from pipeline.ingest.dedupe.tokens import CLASSES, decided, shingle_hash, tokenize
 from pipeline.ingest.dedupe_config import NearConfig
 from storage.compiled import kernel
 from storage.murmur import mixed

@@ -7,17 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import uint64
 
 from pipeline.ingest.dedupe.murmur import text_buffers
-from pipeline.ingest.dedupe.tokens import AUTO, CHARACTERS, CLASSES, WORDS, decided, tokenize
+from pipeline.ingest.dedupe.tokens import AUTO, CHARACTERS, CLASSES, WORDS, decided, shingle_hash, tokenize
 from pipeline.ingest.dedupe_config import NearConfig
 from pipeline.ingest.operations.operation import plain_texts
 from storage.compiled import kernel
-from storage.murmur import mixed
 
 _MODES = {"auto": AUTO, "words": WORDS, "characters": CHARACTERS}
-_ORDER = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +31,6 @@ class ShingleSets:
 
     offsets: npt.NDArray[np.int64]
     values: npt.NDArray[np.uint64]
-
-
-@kernel
-def shingle_hash(hashes: Any, first: Any, size: Any) -> Any:
-    """The hash of `size` tokens in order."""
-    value = uint64(size)
-    for j in range(first, first + size):
-        value = (value ^ hashes[j]) * _ORDER
-        value ^= value >> uint64(29)
-    return mixed(value)
 
 
 @kernel

@@ -84,6 +84,7 @@ def _classes() -> Any:
 CLASSES = _classes()
 _FNV = np.uint64(0x100000001B3)
 _START = np.uint64(0xCBF29CE484222325)
+_ORDER = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
@@ -148,3 +149,13 @@ def tokenize(data: Any, start: Any, stop: Any, mode: Any, classes: Any, hashes: 
         hashes[count] = mixed(value)
         count += 1
     return count
+
+
+@kernel
+def shingle_hash(hashes: Any, first: Any, size: Any) -> Any:
+    """The hash of `size` tokens in order."""
+    value = uint64(size)
+    for j in range(first, first + size):
+        value = (value ^ hashes[j]) * _ORDER
+        value ^= value >> uint64(29)
+    return mixed(value)

@@ -13,8 +13,7 @@ from numba import uint64
 from pydantic import Field
 
 from pipeline.ingest.dedupe.murmur import text_buffers
-from pipeline.ingest.dedupe.shingles import shingle_hash
-from pipeline.ingest.dedupe.tokens import AUTO, CLASSES, decided, tokenize
+from pipeline.ingest.dedupe.tokens import AUTO, CLASSES, decided, shingle_hash, tokenize
 from pipeline.ingest.operations.filters import TextFilter
 from storage.compiled import kernel
 from storage.murmur import mixed
