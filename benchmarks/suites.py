@@ -6,7 +6,11 @@ from importlib import import_module
 from benchmarks.harness.contender import Suite
 
 #: Suite -> the module that holds it as ``SUITE``.
-MODULES: Mapping[str, str] = {"dedupe": "benchmarks.dedupe", "ingest": "benchmarks.ingest"}
+MODULES: Mapping[str, str] = {
+    "ingest": "benchmarks.ingest",
+    "dedupe": "benchmarks.dedupe",
+    "query": "benchmarks.query",
+}
 
 
 def suite(name: str) -> Suite:

@@ -1,6 +1,7 @@
 """Contenders for the tests of the benchmark harness: each does little, in a known way."""
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,32 @@ def hold_in_child(megabytes: int, **_: Any) -> None:
         hold(megabytes)
         os._exit(0)
     os.waitpid(child, 0)
+
+
+def _work(seconds: float) -> None:
+    while time.process_time() < seconds:
+        pass
+
+
+def work_in_waited_child(**_: Any) -> None:
+    child = os.fork()
+    if child == 0:
+        _work(0.4)
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def work_in_killed_child(**_: Any) -> None:
+    """A child that is killed after its work and not waited for."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _work(0.45)
+        os.write(writer, b"x")
+        time.sleep(60)
+    os.read(reader, 1)
+    time.sleep(0.2)
+    os.kill(child, signal.SIGKILL)
 
 
 def own_clock(**_: Any) -> dict[str, float]:

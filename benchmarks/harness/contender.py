@@ -83,12 +83,15 @@ class Setting:
         A folder for inputs; removed after the run.
     seed
         Of everything that is generated.
+    profile
+        The cluster profile that jobs run on.
     """
 
     size_bytes: int
     scratch: Path
     peers: bool = False
     seed: int = 0
+    profile: str = "local"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,13 +44,14 @@ class Spread:
 class Measured:
     """A case with its rounds: in each, one sample a contender, in turns.
 
-    `null` holds, for each round, how long textmill took a second time, over the first: the noise of this machine.
+    `again` holds, for each round, textmill's second run: what it differs by from the first is this machine's noise.
     """
 
     case: str
     work: Mapping[str, float]
     rounds: Sequence[Mapping[str, Sample]]
-    null: Sequence[float] = ()
+    again: Sequence[Sample] = ()
+    ours: str = "textmill"
 
     @property
     def contenders(self) -> list[str]:
@@ -65,10 +66,11 @@ class Measured:
         """One contender's measure over another's, taken within each round, so that a slow minute strikes both."""
         return spread_of([one[over].measure(measure) / one[under].measure(measure) for one in self.rounds])
 
-    @property
-    def noise(self) -> float:
-        """How far from 1 textmill against itself came at the most; 0 where no null run was made."""
-        return max((abs(one - 1.0) for one in self.null), default=0.0)
+    def noise(self, measure: str = SECONDS) -> float:
+        """How far from 1 textmill against itself came at the most; 0 where it did not run twice."""
+        firsts = [one[self.ours].measure(measure) for one in self.rounds if self.again]
+        pairs = zip(firsts, self.again, strict=True)
+        return max((abs(second.measure(measure) / first - 1.0) for first, second in pairs if first), default=0.0)
 
 
 def spread_of(numbers: Sequence[float]) -> Spread:

@@ -32,7 +32,7 @@ def measure(case: Case, scratch: Path, *, repeats: int, null: bool = True, tell:
         tell(f"{case.name}: {contender.name}, first run (not counted)")
         _agree(case, agreed, run_once(case, contender, scratch))
     rounds: list[Mapping[str, Sample]] = []
-    nulls: list[float] = []
+    again: list[Sample] = []
     for number in range(repeats):
         found: dict[str, Sample] = {}
         for contender in _turn(case.contenders, number):
@@ -42,9 +42,9 @@ def measure(case: Case, scratch: Path, *, repeats: int, null: bool = True, tell:
         ours = next((contender for contender in case.contenders if contender.name == OURS), None)
         if null and ours is not None:
             tell(f"{case.name}: {OURS} against itself, round {number + 1} of {repeats}")
-            nulls.append(run_once(case, ours, scratch).seconds / found[OURS].seconds)
+            again.append(run_once(case, ours, scratch))
         rounds.append({contender.name: found[contender.name] for contender in case.contenders})
-    return Measured(case=case.name, work=case.work, rounds=rounds, null=nulls)
+    return Measured(case=case.name, work=case.work, rounds=rounds, again=again)
 
 
 def _turn(contenders: Sequence[Contender], number: int) -> list[Contender]:

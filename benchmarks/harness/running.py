@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.harness.contender import Case, Contender
 from benchmarks.harness.environments import import_path, python_of
 from benchmarks.harness.figures import Sample
-from benchmarks.harness.process_tree import tree_bytes
+from benchmarks.harness.process_tree import Watched
 
 #: How often the memory of the process tree is looked at.
 _WATCH_S = 0.05
@@ -48,7 +48,7 @@ def run_once(case: Case, contender: Contender, scratch: Path) -> Sample:
         spec_path.write_text(json.dumps(spec))
         log = Path(folder) / "log.txt"
         command = [str(python_of(contender.environment)), "-m", "benchmarks.harness.child", str(spec_path)]
-        peak, status = _watched(command, import_path(contender.environment, Path(folder)), log, case.limit_s)
+        watched, status = _watched(command, import_path(contender.environment, Path(folder)), log, case.limit_s)
         if status or not result.exists():
             said = log.read_text(errors="replace").strip()[-2000:]
             raise ContenderFailedError(f"{case.name}: {contender.name} ended with status {status}: {said}")
@@ -56,8 +56,8 @@ def run_once(case: Case, contender: Contender, scratch: Path) -> Sample:
     return Sample(
         contender=contender.name,
         seconds=found["seconds"],
-        cpu_s=found["cpu_s"],
-        peak_bytes=peak,
+        cpu_s=max(found["waited_cpu_s"], watched.cpu_s) if found["cpu_s"] is None else found["cpu_s"],
+        peak_bytes=watched.peak_bytes,
         measures=found["measures"],
         outputs=found["outputs"],
     )
@@ -68,8 +68,8 @@ def _made(folder: Path) -> str:
     return str(folder)
 
 
-def _watched(command: Sequence[str], path: Path, log: Path, limit_s: float) -> tuple[int, int]:
-    """Peak bytes of the process tree while the timed run lasted, and the exit status."""
+def _watched(command: Sequence[str], path: Path, log: Path, limit_s: float) -> tuple[Watched, int]:
+    """What the process tree held and spent while the timed run lasted, and the exit status."""
     os.sync()  # what the last contender wrote is not written out in this one's time
     hear, tell = os.pipe()
     deadline = time.monotonic() + limit_s
@@ -86,10 +86,10 @@ def _watched(command: Sequence[str], path: Path, log: Path, limit_s: float) -> t
         )
     os.close(tell)
     try:
-        peak = _peak(process.pid, hear, deadline)
+        watched = _seen(process.pid, hear, deadline)
         status = process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        peak, status = 0, -signal.SIGKILL
+        status = -signal.SIGKILL
         with log.open("a") as out_again:
             out_again.write(f"\nit took longer than {limit_s:.0f} s")
     finally:
@@ -97,20 +97,16 @@ def _watched(command: Sequence[str], path: Path, log: Path, limit_s: float) -> t
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    return peak, status
+    return watched, status
 
 
-def _peak(process_id: int, hear: int, deadline: float) -> int:
-    """The most that the tree held between the child's two signals; it ends with the second, or with the child."""
-    peak, running = 0, False
-    while time.monotonic() < deadline:
-        heard = select.select([hear], [], [], _WATCH_S)[0]
-        if running:
-            peak = max(peak, tree_bytes(process_id))
-        if heard:
-            said = os.read(hear, 1)
-            if said != b"b":
-                break
-            running = True
-            peak = tree_bytes(process_id)
-    return peak
+def _seen(process_id: int, hear: int, deadline: float) -> Watched:
+    """What the tree did between the child's two signals; it ends with the second, or with the child."""
+    watched = Watched(process_id)
+    began = select.select([hear], [], [], max(0.0, deadline - time.monotonic()))[0]
+    if began and os.read(hear, 1) == b"b":
+        watched.start()
+        while time.monotonic() < deadline and not select.select([hear], [], [], _WATCH_S)[0]:
+            watched.look()
+        watched.look()
+    return watched

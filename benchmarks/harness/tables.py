@@ -1,6 +1,7 @@
 """Results for people: Markdown tables that a terminal shows as well."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from benchmarks.harness.contender import OURS
 from benchmarks.harness.figures import CPU, PEAK, Measured
@@ -14,9 +15,13 @@ def case_table(measured: Measured) -> str:
     head = ["contender", "seconds (least to most)", *(f"{_unit(unit)}/s" for unit in units), "CPU s", "peak MB"]
     rows = [[*head, f"times {OURS}", *extra]]
     rows += [_row(measured, contender, units, extra) for contender in measured.contenders]
-    rule = "|" + "---|" + "---:|" * (len(rows[0]) - 1)
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], rule, *lines[1:]])
+    return markdown(rows[0], rows[1:])
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table; all columns but the first are set to the right."""
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in [head, *rows]]
+    return "\n".join([lines[0], "|" + "---|" + "---:|" * (len(head) - 1), *lines[1:]])
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[str]:

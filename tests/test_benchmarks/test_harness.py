@@ -38,9 +38,11 @@ def sample(name: str, seconds: float, **measures: float) -> Sample:
     return Sample(contender=name, seconds=seconds, cpu_s=seconds, peak_bytes=10, measures=measures, outputs={})
 
 
-def measured(*rounds: dict[str, float], null: tuple[float, ...] = ()) -> Measured:
+def measured(*rounds: dict[str, float], again: tuple[float, ...] = (), ours: str = "textmill") -> Measured:
     samples = [{name: sample(name, seconds) for name, seconds in one.items()} for one in rounds]
-    return Measured(case="c", work={"rows": 100}, rounds=samples, null=null)
+    return Measured(
+        case="c", work={"rows": 100}, rounds=samples, ours=ours, again=[sample(ours, seconds) for seconds in again]
+    )
 
 
 def test_contenders_run_in_turns_and_textmill_against_itself(tmp_path: Path) -> None:
@@ -52,7 +54,7 @@ def test_contenders_run_in_turns_and_textmill_against_itself(tmp_path: Path) -> 
         *("peer", "textmill", "textmill against itself"),
     ]
     assert found.contenders == ["textmill", "peer"]
-    assert len(found.rounds) == len(found.null) == 2
+    assert len(found.rounds) == len(found.again) == 2
     assert not list(tmp_path.iterdir())
     assert found.rounds[0]["peer"].measures == {"share": 1.0}
 
@@ -82,6 +84,12 @@ def test_peak_memory_is_that_of_the_timed_run_with_its_children(tmp_path: Path, 
 
 def _changed(one: Contender, **arguments: Any) -> dict[str, Any]:
     return {"name": one.name, "run": one.run, "prepare": one.prepare, "arguments": {**one.arguments, **arguments}}
+
+
+def test_cpu_time_is_that_of_children_too_waited_for_or_not(tmp_path: Path) -> None:
+    for run in ("work_in_waited_child", "work_in_killed_child"):
+        found = run_once(case(), contender(run=run, check=None), tmp_path)
+        assert 0.35 < found.cpu_s < 0.9, run
 
 
 def test_a_contender_may_keep_its_own_clock(tmp_path: Path) -> None:
@@ -120,9 +128,11 @@ def test_a_peer_runs_in_an_environment_of_its_own_without_our_packages(
 
 
 def test_ratios_are_taken_within_a_round() -> None:
-    slow_minute = measured({"a": 1.0, "b": 2.0}, {"a": 10.0, "b": 20.0}, {"a": 1.0, "b": 2.0}, null=(1.02, 0.95))
+    slow_minute = measured(
+        {"a": 1.0, "b": 2.0}, {"a": 10.0, "b": 20.0}, {"a": 1.0, "b": 2.0}, ours="a", again=(1.02, 9.5, 1.0)
+    )
     assert slow_minute.ratio("b", "a").width == 0
-    assert slow_minute.noise == pytest.approx(0.05)
+    assert slow_minute.noise() == pytest.approx(0.05)
     assert slow_minute.spread("a").width == 9.0
 
 

@@ -13,7 +13,8 @@ import click
 
 from textmill.cli.failures import Session, report_failure
 
-#: Groups of verbs; each verb with the module that holds it and its line in the help.
+#: Groups of verbs; each verb with the module that holds it (below this package where its name has no dot) and its line
+#: in the help.
 VERBS: dict[str, dict[str, tuple[str, str]]] = {
     "Work": {
         "demo": ("demo", "Make data, run the main job on it, and show the result."),
@@ -29,6 +30,7 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "resume": ("jobs", "Go on with a job where it stopped."),
         "retry": ("jobs", "Do a job again from its start."),
         "report": ("reports", "Write a run's report as one HTML page."),
+        "bench": ("benchmarks.verb", "Measure speed and memory, beside other programs and earlier runs."),
     },
     "Data": {
         "datasets": ("datasets", "List the datasets of a store."),
@@ -74,7 +76,8 @@ class Textmill(click.Group):
         """The verb, or None where there is none of this name."""
         for verbs in VERBS.values():
             if cmd_name in verbs:
-                module = import_module(f"textmill.cli.{verbs[cmd_name][0]}")
+                name = verbs[cmd_name][0]
+                module = import_module(name if "." in name else f"textmill.cli.{name}")
                 command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
                 assert isinstance(command, click.Command)  # noqa: S101 - a verb that is none is a defect here
                 return command
