@@ -1,7 +1,9 @@
 """Weighting of hashed counts: inverse document frequencies over all training rows, damped counts, row norms."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +27,15 @@ def _count_buckets(indices: _Ints, counts: _Ints) -> None:
         counts[indices[item]] += 1
 
 
+def count_documents(indices: _Ints, counts: _Ints) -> None:
+    """Adds to `counts`, shape (buckets,), how many rows hold each bucket; `indices` are those of whole rows."""
+    _count_buckets(read_only(indices), counts)
+
+
 def document_frequencies(matrix: sparse.csr_matrix) -> _Ints:
     """How many rows hold each bucket, shape (buckets,), int32. Sums of these over blocks are those of all rows."""
     counts = np.zeros(matrix.shape[1], np.int32)
-    _count_buckets(read_only(matrix.indices.astype(np.int32, copy=False)), counts)
+    count_documents(matrix.indices.astype(np.int32, copy=False), counts)
     return counts
 
 
@@ -41,42 +48,88 @@ def _smooth_idf(counts: _Ints, rows: int) -> _Floats:
 
 
 @kernel
+def _damped(count: float, sublinear: bool) -> float:
+    size = abs(count)
+    if sublinear and size > 1.0:
+        size = 1.0 + portable_log(size)
+    return -size if count < 0 else size
+
+
+#: What the counts from -128 to 127 weigh, by whether counts are damped: looked up, since almost all are among them.
+_SMALL = {
+    sublinear: np.array([_damped(count - 128.0, sublinear) for count in range(256)]) for sublinear in (False, True)
+}
+
+
+@kernel
 def _weigh_rows(
     bounds: _Bounds,
     indices: _Ints,
-    values: _Floats,
+    values: npt.NDArray[np.float32] | npt.NDArray[np.int8],
+    rows: _Bounds,
     places: _Ints,
     idf: _Floats,
+    small: npt.NDArray[np.float64],
     sublinear: bool,
     norm: int,
-) -> tuple[_Bounds, _Ints, _Floats]:
-    new_bounds = np.zeros(len(bounds), np.int64)
-    new_indices = np.empty(len(indices), np.int32)
-    new_values = np.empty(len(indices), np.float32)
-    at = 0
-    for row in range(len(bounds) - 1):
+    first: int,
+    new_bounds: _Bounds,
+    new_indices: _Ints,
+    new_values: _Floats,
+) -> None:
+    """Writes the weighted features of `rows` to the last three arrays, as their rows from `first` on.
+
+    `places` and `idf` are views of what `Weighting.places` gives. What is written for a bucket that is not in use is
+    written over by the next one.
+    """
+    at = np.uint64(new_bounds[first])
+    for number in range(len(rows)):
+        row = rows[number]
         start = at
         size = 0.0
-        for item in range(bounds[row], bounds[row + 1]):
-            place = places[indices[item]]
-            if place < 0:
-                continue
-            value = float(values[item])
-            if sublinear and abs(value) > 1.0:
-                damped = 1.0 + portable_log(abs(value))
-                value = damped if value > 0 else -damped
-            value *= float(idf[place])
-            size += abs(value) if norm == 1 else value * value
+        for item in range(np.uint64(bounds[row]), np.uint64(bounds[row + 1])):
+            bucket = np.uint64(indices[item])
+            place = places[bucket, np.uint64(0)]
+            code = np.int64(values[item]) + 128
+            if 0 <= code < 256 and code - 128 == values[item]:
+                value = small[np.uint64(code)]
+            else:
+                value = _damped(float(values[item]), sublinear)
+            value *= float(idf[bucket, np.uint64(1)])
             new_indices[at] = place
             new_values[at] = value
-            at += 1
+            kept = place >= 0
+            size += (abs(value) if norm == 1 else value * value) if kept else 0.0
+            at += np.uint64(kept)
         if norm == 2:
             size = math.sqrt(size)
         if norm and size > 0:
             for item in range(start, at):
                 new_values[item] = new_values[item] / size
-        new_bounds[row + 1] = at
-    return new_bounds, new_indices[:at].copy(), new_values[:at].copy()
+        new_bounds[first + number + 1] = at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """Some rows of hashed counts.
+
+    Attributes
+    ----------
+    bounds, indices, values
+        CSR: int64, int32, and float32 or int8.
+    chosen
+        Which rows, in which order, int64.
+    """
+
+    bounds: _Bounds
+    indices: _Ints
+    values: npt.NDArray[Any]
+    chosen: _Bounds
+
+    @property
+    def items(self) -> int:
+        """How many counts the chosen rows hold."""
+        return int((self.bounds[self.chosen + 1] - self.bounds[self.chosen]).sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,9 +168,14 @@ class Weighting:
         return cls(features=features, buckets=buckets, idf=idf)
 
     def places(self) -> _Ints:
-        """Each bucket's feature number, -1 for one that is not in use, shape (buckets,), int32."""
-        places = np.full(self.features.width, -1, np.int32)
-        places[self.buckets] = np.arange(len(self.buckets), dtype=np.int32)
+        """What `weigh` looks up, shape (buckets, 2), int32.
+
+        Each bucket's feature number, -1 for one that is not in use, and beside it the bits of its IDF.
+        """
+        places = np.zeros((self.features.width, 2), np.int32)
+        places[:, 0] = -1
+        places[self.buckets, 0] = np.arange(len(self.buckets), dtype=np.int32)
+        places.view(np.float32)[self.buckets, 1] = self.idf
         return places
 
     def weigh(self, matrix: sparse.csr_matrix, places: _Ints | None = None) -> sparse.csr_matrix:
@@ -132,13 +190,36 @@ class Weighting:
         places
             What `places` gives, where the caller keeps it for several blocks.
         """
-        bounds, indices, values = _weigh_rows(
-            read_only(matrix.indptr.astype(np.int64)),
-            read_only(matrix.indices.astype(np.int32, copy=False)),
-            read_only(matrix.data.astype(np.float32, copy=False)),
-            read_only(places if places is not None else self.places()),
-            read_only(self.idf),
-            self.features.sublinear_tf,
-            _NORMS[self.features.norm],
+        rows = Rows(
+            bounds=matrix.indptr.astype(np.int64),
+            indices=matrix.indices.astype(np.int32, copy=False),
+            values=matrix.data.astype(np.float32, copy=False),
+            chosen=np.arange(matrix.shape[0], dtype=np.int64),
         )
-        return csr(bounds, indices, values, len(self.buckets))
+        return self.weigh_rows([rows], places)
+
+    def weigh_rows(self, parts: Sequence["Rows"], places: _Ints | None = None) -> sparse.csr_matrix:
+        """Weighted features of the chosen rows of all `parts`, one after the other, as from `weigh`."""
+        places = places if places is not None else self.places()
+        room = sum(part.items for part in parts)
+        bounds = np.zeros(sum(len(part.chosen) for part in parts) + 1, np.int64)
+        indices, values = np.empty(room, np.int32), np.empty(room, np.float32)
+        first = 0
+        for part in parts:
+            _weigh_rows(
+                read_only(part.bounds),
+                read_only(part.indices),
+                read_only(part.values),
+                read_only(part.chosen),
+                read_only(places),
+                read_only(places.view(np.float32)),
+                read_only(_SMALL[self.features.sublinear_tf]),
+                self.features.sublinear_tf,
+                _NORMS[self.features.norm],
+                first,
+                bounds,
+                indices,
+                values,
+            )
+            first += len(part.chosen)
+        return csr(bounds, indices[: bounds[-1]], values[: bounds[-1]], len(self.buckets))

@@ -48,9 +48,16 @@ sizeof.register(StoredCsr, _stored_bytes)
 
 
 def write_block(
-    folder: Path, matrix: sparse.csr_matrix, labels: npt.NDArray[np.int32], record: Mapping[str, Any]
+    folder: Path,
+    matrix: sparse.csr_matrix,
+    labels: npt.NDArray[np.int32],
+    record: Mapping[str, Any],
+    *,
+    counts: bool = False,
 ) -> None:
     """Writes rows, their label numbers and a record of plain values; `folder` is there afterwards, complete.
+
+    With `counts` the values are whole numbers, which take one byte each where all are small.
 
     If another worker was quicker, its block, which is the same, stays.
 
@@ -64,7 +71,7 @@ def write_block(
         aside.mkdir(parents=True)
         np.save(aside / "bounds.npy", matrix.indptr)
         np.save(aside / "indices.npy", matrix.indices)
-        np.save(aside / "values.npy", matrix.data)
+        np.save(aside / "values.npy", _narrow(matrix.data) if counts else matrix.data)
         np.save(aside / "labels.npy", labels)
         (aside / _RECORD).write_bytes(orjson.dumps({**record, "columns": matrix.shape[1]}))
     try:
@@ -73,6 +80,10 @@ def write_block(
         shutil.rmtree(aside)
         if not is_written(folder):
             raise
+
+
+def _narrow(counts: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+    return counts.astype(np.int8) if np.abs(counts).max(initial=0) <= np.iinfo(np.int8).max else counts
 
 
 def is_written(folder: Path) -> bool:
@@ -97,7 +108,8 @@ def open_rows(folder: Path, start: int, stop: int) -> sparse.csr_matrix:
     """Rows ``start <= row < stop`` of the block in `folder`, over its memory maps."""
     bounds = open_array(folder, "bounds")[start : stop + 1]
     first, last = int(bounds[0]), int(bounds[-1])
-    parts = (open_array(folder, "values")[first:last], open_array(folder, "indices")[first:last], bounds - first)
+    values = open_array(folder, "values")[first:last].astype(np.float32, copy=False)
+    parts = (values, open_array(folder, "indices")[first:last], bounds - first)
     columns = int(read_record(folder)["columns"])
     matrix = sparse.csr_matrix(parts, shape=(stop - start, columns), copy=False)
     matrix.has_canonical_format = True

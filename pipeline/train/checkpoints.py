@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from pipeline.train.logistic import OnlineLogisticRegression
 from storage.files import explained
 
-_ARRAYS = ("classes_", "weights_", "squares_", "seen_", "intercept_", "intercept_squares_")
+_ARRAYS = ("classes_", "state_", "intercept_", "intercept_squares_")
 _RECORD = "estimator.json"
 
 
@@ -57,6 +57,6 @@ def open_estimator(blank: OnlineLogisticRegression, folder: Path | str) -> Onlin
     estimator.rows_seen_ = record["rows_seen"]
     estimator.loss_ = np.nan if record["loss"] is None else record["loss"]
     estimator.losses_ = [tuple(pair) for pair in record["losses"]]
-    estimator.n_features_in_ = estimator.weights_.shape[0]
+    estimator.n_features_in_ = len(estimator.state_)
     estimator.torn_ = False
     return estimator

@@ -18,7 +18,7 @@ from scipy import sparse
 from pipeline.execute import Execute
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
-from pipeline.text.tfidf import document_frequencies
+from pipeline.text.tfidf import Rows, count_documents
 from pipeline.train.block_files import is_written, open_array, open_rows, read_record, write_block
 from pipeline.train.columns import as_text, needed_columns, rows_that_test, rows_that_validate
 from pipeline.train.config import TrainConfig
@@ -30,7 +30,7 @@ _FAN_IN = 16
 #: Blocks that one task reads at most; small versions are spread over at least `_LEAST_BATCHES` tasks first.
 _BATCH_BLOCKS, _LEAST_BATCHES = 8, 4
 #: Changes when the same settings mean other bytes on disk.
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,17 @@ class HashedBlock:
     def train_matrix(self) -> sparse.csr_matrix:
         """Hashed counts of the rows that train."""
         return open_rows(Path(self.folder), 0, self.train_rows)
+
+    def train_rows_as(self) -> Rows:
+        """The rows that train as they lie on disk, all of them, in order."""
+        folder = Path(self.folder)
+        bounds = open_array(folder, "bounds")[: self.train_rows + 1].astype(np.int64)
+        return Rows(
+            bounds=bounds,
+            indices=open_array(folder, "indices"),
+            values=open_array(folder, "values"),
+            chosen=np.arange(self.train_rows, dtype=np.int64),
+        )
 
     def test_matrix(self) -> sparse.csr_matrix:
         """Hashed counts of the rows that test."""
@@ -145,7 +156,7 @@ def hash_blocks(
         delayed(hash_batch, pure=False)(batch, number * size, snapshot.schema, features, train, folder)
         for number, batch in enumerate(batches)
     ]
-    sums = [delayed(_counted, pure=False)(tasks[at : at + _FAN_IN]) for at in range(0, len(tasks), _FAN_IN)]
+    sums = [delayed(_counted, pure=False)(task, features.width) for task in tasks]
     while len(sums) > 1:
         sums = [delayed(_added, pure=False)(sums[at : at + _FAN_IN]) for at in range(0, len(sums), _FAN_IN)]
     sizes = [sum(map(_span_bytes, batch)) for batch in batches]
@@ -203,7 +214,8 @@ def hash_block(table: pa.Table, features: FeatureConfig, train: TrainConfig, fol
         "test_labels": _label_counts(labels, testing),
         "labels": encoded.dictionary.to_pylist(),
     }
-    write_block(folder, matrix[chosen], np.asarray(encoded.indices, np.int32), record)
+    kept = matrix if np.array_equal(chosen, np.arange(table.num_rows)) else matrix[chosen]
+    write_block(folder, kept, np.asarray(encoded.indices, np.int32), record, counts=True)
     return _of_record(folder, record)
 
 
@@ -229,8 +241,13 @@ def _label_counts(labels: pa.Array, which: npt.NDArray[np.bool_]) -> dict[str, i
     return {pair["values"]: pair["counts"] for pair in counts.to_pylist()}
 
 
-def _counted(batches: Sequence[HashedBatch]) -> npt.NDArray[np.int32]:
-    return _added([document_frequencies(block.train_matrix()) for batch in batches for block in batch.blocks])
+def _counted(batch: HashedBatch, width: int) -> npt.NDArray[np.int32]:
+    """How many rows that train hold each bucket."""
+    counts = np.zeros(width, np.int32)
+    for block in batch.blocks:
+        rows = block.train_rows_as()
+        count_documents(rows.indices[: rows.bounds[-1]], counts)
+    return counts
 
 
 def _added(counts: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:

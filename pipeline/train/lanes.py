@@ -145,8 +145,8 @@ def _applied(total: LaneSums, estimator: OnlineLogisticRegression) -> OnlineLogi
     weights = np.where(touched, total.weighted / sums, _with_intercept(estimator.weights_, estimator.intercept_))
     # Steps shrink by what a lane has seen of a coordinate, not by what all have: each moved on its own.
     squares = _with_intercept(estimator.squares_, estimator.intercept_squares_) + total.doubly / sums
-    estimator.weights_, estimator.intercept_ = _without_intercept(weights)
-    estimator.squares_, estimator.intercept_squares_ = _without_intercept(squares)
+    estimator.weights_[:], estimator.intercept_ = _without_intercept(weights)
+    estimator.squares_[:], estimator.intercept_squares_ = _without_intercept(squares)
     estimator.rows_seen_ += total.rows
     estimator.seen_[touched[:-1].any(axis=1)] = estimator.rows_seen_
     estimator.losses_.extend(total.losses)

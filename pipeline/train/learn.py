@@ -27,7 +27,7 @@ from pipeline.train.shards import Shard, open_weighting
 #: A validation loss must fall by this share to count as better.
 _BETTER = 1e-4
 #: Changes when the same settings lead to other states.
-_FORMAT = 1
+_FORMAT = 2
 #: What a checkpoint does not depend on: how many epochs follow, what is done with them, and the columns' names.
 _NOT_IN_STATE = {"epochs", "patience", "average", "iterations", "solver", "text", "label", "split"}
 

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pipeline.text.hashing import read_only
-from pipeline.train.logistic_kernel import learn_rows, probabilities, row_scores, settled
+from pipeline.train.logistic_kernel import clocks_of, learn_rows, new_state, probabilities, row_scores, settled
 from pipeline.train.order import shuffled
 
 _Floats = npt.NDArray[np.float32]
@@ -48,9 +48,10 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
     ----------
     classes_
         The classes, sorted, shape (classes,).
-    weights_
-        Weights before the outstanding pull, feature by feature, shape (features, columns), float32; one column for
-        two classes, else a column a class. `coef_` gives them as scikit-learn does.
+    state_
+        All that is known of the features, feature by feature, as `logistic_kernel.new_state` lays it out; `weights_`,
+        `squares_` and `seen_` are views of it, with one column for two classes, else a column a class. `coef_` gives
+        the weights as scikit-learn does.
     intercept_
         Shape (columns,), float32.
     rows_seen_
@@ -130,7 +131,7 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
             If the first call names no classes, `y` holds another class, or `class_weight` is "balanced": a part of
             the rows cannot say how frequent a class is.
         """
-        first = not hasattr(self, "weights_")
+        first = not hasattr(self, "state_")
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float32, reset=first)  # noqa: N806
         check_classification_targets(y)
         if self.class_weight == "balanced":
@@ -155,8 +156,23 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def settle(self) -> None:
         """Takes all outstanding pull, so that `weights_` are what `coef_` gives."""
-        self.weights_ = self._settled()
+        self.weights_[:] = self._settled()
         self.seen_[:] = self.rows_seen_
+
+    @property
+    def weights_(self) -> _Floats:
+        """Weights before the outstanding pull, shape (features, columns): a view that can be written."""
+        return self.state_[:, 2 : 1 + self.state_.shape[1] // 2]
+
+    @property
+    def squares_(self) -> _Floats:
+        """Sums of squared gradients, shape (features, columns): a view that can be written."""
+        return self.state_[:, 1 + self.state_.shape[1] // 2 :]
+
+    @property
+    def seen_(self) -> npt.NDArray[np.int64]:
+        """Rows learned when each feature was last seen, shape (features,): a view that can be written."""
+        return clocks_of(self.state_)[:, 0]
 
     @property
     def coef_(self) -> _Floats:
@@ -183,9 +199,7 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
             raise ValueError(f"there is only one class, {classes.tolist()}; a classifier needs two or more classes")
         columns = 1 if len(classes) == 2 else len(classes)
         self.classes_ = classes
-        self.weights_ = np.zeros((features, columns), np.float32)
-        self.squares_ = np.full((features, columns), self.first_square, np.float32)
-        self.seen_ = np.zeros(features, np.int64)
+        self.state_ = new_state(features, columns, self.first_square)
         self.intercept_ = np.zeros(columns, np.float32)
         self.intercept_squares_ = np.ones(columns, np.float32)
         self.rows_seen_ = 0
@@ -205,9 +219,8 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
             targets,
             row_weights,
             order,
-            self.weights_,
-            self.squares_,
-            self.seen_,
+            self.state_,
+            clocks_of(self.state_),
             self.intercept_,
             self.intercept_squares_,
             self.rows_seen_,
@@ -241,11 +254,10 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         return weights
 
     def _settled(self) -> _Floats:
-        check_is_fitted(self, "weights_")
+        check_is_fitted(self, "state_")
         return settled(
-            self.weights_,
-            self.squares_,
-            self.seen_,
+            read_only(self.state_),
+            read_only(clocks_of(self.state_)),
             self.rows_seen_,
             np.float32(self.learning_rate),
             float(self.l2),
@@ -253,7 +265,7 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         )
 
     def _scores(self, X: Any) -> _Floats:  # noqa: N803
-        check_is_fitted(self, "weights_")
+        check_is_fitted(self, "state_")
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)  # noqa: N806
         return row_scores(*_parts(X), read_only(self._settled()), read_only(self.intercept_))
 

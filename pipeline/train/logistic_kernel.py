@@ -1,6 +1,6 @@
 """The compiled loops of online logistic regression: one pass over rows, scores, probabilities.
 
-Weights are stored feature by feature, all classes of a feature side by side, so that a row touches few cache lines.
+All that is known of a feature lies side by side, so that a row touches few cache lines.
 All arithmetic is in a fixed order and in float32, or float64 where it is summed up, without fused or reordered
 operations: the same rows in the same order give the same bits on every machine.
 """
@@ -16,6 +16,8 @@ _Ints = npt.NDArray[np.int32]
 _Longs = npt.NDArray[np.int64]
 
 _TINY = 1e-30
+#: Where things are in what is known of a feature with one column.
+_CLOCK, _WEIGHT, _SQUARE = np.uint64(0), np.uint64(2), np.uint64(3)
 
 
 @kernel
@@ -50,6 +52,98 @@ def _cut_off(weight: np.float32, cut: np.float32) -> np.float32:
     return np.float32(max(weight - cut, np.float32(0.0)) if weight > 0 else min(weight + cut, np.float32(0.0)))
 
 
+def new_state(features: int, columns: int, first_square: float) -> _Floats:
+    """What is known of features that were never seen, shape (features, 2 + 2 * columns).
+
+    All that is known of a feature lies together, since it is asked for together: the clock when it was last seen
+    (an int64 in the place of two numbers), its weights, and the sums of their squared gradients.
+    """
+    state = np.zeros((features, 2 + 2 * columns), np.float32)
+    state[:, 2 + columns :] = first_square
+    return state
+
+
+def clocks_of(state: _Floats) -> _Longs:
+    """The same memory as int64, shape (features, 1 + columns): the first column is the clocks."""
+    return state.view(np.int64)
+
+
+@kernel
+def _longest(bounds: _Longs) -> int:
+    """Items of the longest row."""
+    longest = 0
+    for row in range(len(bounds) - 1):
+        longest = max(longest, bounds[row + 1] - bounds[row])
+    return longest
+
+
+@kernel
+def _learn_two_classes(
+    bounds: _Longs,
+    indices: _Ints,
+    values: _Floats,
+    targets: _Ints,
+    row_weights: _Floats,
+    order: _Longs,
+    state: _Floats,
+    clocks: _Longs,
+    intercept: _Floats,
+    intercept_squares: _Floats,
+    clock: int,
+    rate: np.float32,
+    l2: float,
+    l1: float,
+) -> float:
+    """As `learn_rows`, for one column.
+
+    What is known of a row's features is copied side by side first, and back in the end: the arithmetic in between is
+    about neighbouring numbers, which a processor does many at a time.
+    """
+    longest = _longest(bounds)
+    weights, squares = np.empty(longest, np.float32), np.empty(longest, np.float32)
+    parts, ages = np.empty(longest, np.float32), np.empty(longest, np.int64)
+    scores = np.empty(1, np.float32)
+    one = np.float32(1.0)
+    loss = 0.0
+    for row in order:
+        clock += 1
+        first = np.uint64(bounds[row])
+        size = np.uint64(bounds[row + 1]) - first
+        for item in range(size):
+            feature = np.uint64(indices[first + item])
+            weights[item] = state[feature, _WEIGHT]
+            squares[item] = state[feature, _SQUARE]
+            ages[item] = clock - clocks[feature, _CLOCK]
+            clocks[feature, _CLOCK] = clock
+        for item in range(size):
+            pull = np.float32(ages[item] * l2 * rate)
+            weights[item] = weights[item] / (one + pull / np.sqrt(squares[item]))
+        if l1 > 0:
+            for item in range(size):
+                cut = np.float32(ages[item] * l1 * rate)
+                weights[item] = _cut_off(weights[item], cut / np.sqrt(squares[item]))
+        for item in range(size):
+            parts[item] = values[first + item] * weights[item]
+        score = intercept[0]
+        for item in range(size):
+            score += parts[item]
+        scores[0] = score
+        loss += _softmax(scores, 1, targets[row], row_weights[row])
+        only = scores[0]
+        intercept_squares[0] += only * only
+        intercept[0] -= rate * only / np.sqrt(intercept_squares[0])
+        for item in range(size):
+            slope = only * values[first + item]
+            square = squares[item] + slope * slope
+            squares[item] = square
+            weights[item] -= rate * slope / np.sqrt(square)
+        for item in range(size):
+            feature = np.uint64(indices[first + item])
+            state[feature, _WEIGHT] = weights[item]
+            state[feature, _SQUARE] = squares[item]
+    return loss
+
+
 @kernel
 def learn_rows(
     bounds: _Longs,
@@ -58,9 +152,8 @@ def learn_rows(
     targets: _Ints,
     row_weights: _Floats,
     order: _Longs,
-    weights: _Floats,
-    squares: _Floats,
-    seen: _Longs,
+    state: _Floats,
+    clocks: _Longs,
     intercept: _Floats,
     intercept_squares: _Floats,
     clock: int,
@@ -77,15 +170,13 @@ def learn_rows(
     Parameters
     ----------
     bounds, indices, values
-        The rows as CSR.
+        The rows as CSR; no row holds a feature twice.
     targets, row_weights
         Each row's class number and weight.
     order
         In which rows are learned.
-    weights, squares
-        Weights and sums of squared gradients, shape (features, columns); changed in place.
-    seen
-        The clock when each feature was last seen, shape (features,); changed in place.
+    state, clocks
+        What is known of each feature, as `new_state` lays it out, seen as two types of numbers; changed in place.
     intercept, intercept_squares
         Shape (columns,); changed in place.
     clock
@@ -93,7 +184,26 @@ def learn_rows(
     rate, l2, l1
         Step size, and strengths of the two pulls for each row.
     """
-    columns = weights.shape[1]
+    if len(intercept) == 1:
+        return float(
+            _learn_two_classes(
+                bounds,
+                indices,
+                values,
+                targets,
+                row_weights,
+                order,
+                state,
+                clocks,
+                intercept,
+                intercept_squares,
+                clock,
+                rate,
+                l2,
+                l1,
+            )
+        )
+    columns = len(intercept)
     scores = np.empty(columns, np.float32)
     one = np.float32(1.0)
     loss = 0.0
@@ -103,15 +213,17 @@ def learn_rows(
         for item in range(bounds[row], bounds[row + 1]):
             feature = indices[item]
             value = values[item]
-            pull = np.float32((clock - seen[feature]) * l2 * rate)
-            cut = np.float32((clock - seen[feature]) * l1 * rate)
-            seen[feature] = clock
+            pull = np.float32((clock - clocks[feature, 0]) * l2 * rate)
+            cut = np.float32((clock - clocks[feature, 0]) * l1 * rate)
+            clocks[feature, 0] = clock
+            weights = state[feature, 2 : 2 + columns]
+            squares = state[feature, 2 + columns :]
             for column in range(columns):
-                root = np.sqrt(squares[feature, column])
-                shrunk = weights[feature, column] / (one + pull / root)
+                root = np.sqrt(squares[column])
+                shrunk = weights[column] / (one + pull / root)
                 if cut > 0:
                     shrunk = _cut_off(shrunk, cut / root)
-                weights[feature, column] = shrunk
+                weights[column] = shrunk
                 scores[column] += value * shrunk
         loss += _softmax(scores, columns, targets[row], row_weights[row])
         for column in range(columns):
@@ -119,29 +231,29 @@ def learn_rows(
             intercept_squares[column] += slope * slope
             intercept[column] -= rate * slope / np.sqrt(intercept_squares[column])
         for item in range(bounds[row], bounds[row + 1]):
-            feature = indices[item]
             value = values[item]
+            weights = state[indices[item], 2 : 2 + columns]
+            squares = state[indices[item], 2 + columns :]
             for column in range(columns):
                 slope = scores[column] * value
-                square = squares[feature, column] + slope * slope
-                squares[feature, column] = square
-                weights[feature, column] -= rate * slope / np.sqrt(square)
+                square = squares[column] + slope * slope
+                squares[column] = square
+                weights[column] -= rate * slope / np.sqrt(square)
     return loss
 
 
 @kernel
-def settled(
-    weights: _Floats, squares: _Floats, seen: _Longs, clock: int, rate: np.float32, l2: float, l1: float
-) -> _Floats:
+def settled(state: _Floats, clocks: _Longs, clock: int, rate: np.float32, l2: float, l1: float) -> _Floats:
     """The weights with the pull of all steps since each feature was last seen, shape (features, columns)."""
-    result = np.empty_like(weights)
+    columns = state.shape[1] // 2 - 1
+    result = np.empty((len(state), columns), np.float32)
     one = np.float32(1.0)
-    for feature in range(weights.shape[0]):
-        pull = np.float32((clock - seen[feature]) * l2 * rate)
-        cut = np.float32((clock - seen[feature]) * l1 * rate)
-        for column in range(weights.shape[1]):
-            root = np.sqrt(squares[feature, column])
-            shrunk = weights[feature, column] / (one + pull / root)
+    for feature in range(len(state)):
+        pull = np.float32((clock - clocks[feature, 0]) * l2 * rate)
+        cut = np.float32((clock - clocks[feature, 0]) * l1 * rate)
+        for column in range(columns):
+            root = np.sqrt(state[feature, 2 + columns + column])
+            shrunk = state[feature, 2 + column] / (one + pull / root)
             result[feature, column] = _cut_off(shrunk, cut / root) if cut > 0 else shrunk
     return result
 

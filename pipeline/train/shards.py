@@ -1,8 +1,8 @@
 """Weighted training rows, mixed over blocks, so that sorted input is learned as well as shuffled input."""
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -11,17 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 from dask import delayed
-from scipy import sparse
 
 from pipeline.execute import Execute
 from pipeline.text.config import FeatureConfig
-from pipeline.text.tfidf import Weighting
+from pipeline.text.tfidf import Rows, Weighting
 from pipeline.train.block_files import is_written, open_array, write_block
 from pipeline.train.hashed import HashedBlock
 from pipeline.train.order import shuffled
 
 #: The rows of this many blocks, drawn by chance, are mixed with one another.
 MIXED_BLOCKS = 16
+#: So many shards of a group are made by one task, which opens the group's blocks once.
+_BATCH = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,18 @@ def shard_key(features: FeatureConfig, seed: int) -> str:
     return sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardBatch:
+    """Shards that one task made."""
+
+    shards: tuple[Shard, ...]
+
+    @property
+    def progress_rows(self) -> int:
+        """Rows done with them, for whoever shows progress."""
+        return sum(shard.rows for shard in self.shards)
+
+
 def mix_blocks(
     blocks: Sequence[HashedBlock],
     labels: Sequence[str],
@@ -128,18 +141,23 @@ def mix_blocks(
     """
     save_weighting(weighting, folder)
     plans = plan_shards([block.train_rows for block in blocks], seed)
-    tasks = [
-        delayed(mix_shard, pure=False)(
-            plan,
-            [blocks[block] for block in plan.blocks],
-            tuple(labels),
-            weighting.features,
-            seed,
-            folder / f"{number:08d}",
-        )
-        for number, plan in enumerate(plans)
-    ]
-    return execute("weigh", tasks)
+    tasks = []
+    for first, together in _batches(plans):
+        numbered = {f"{first + at:08d}": plan for at, plan in enumerate(together)}
+        held = {block: blocks[block] for block in together[0].blocks}
+        tasks.append(delayed(mix_shards, pure=False)(numbered, held, tuple(labels), weighting.features, seed, folder))
+    return [shard for batch in execute("weigh", tasks) for shard in batch.shards]
+
+
+def _batches(plans: Sequence[ShardPlan]) -> list[tuple[int, list[ShardPlan]]]:
+    """The plans in parts, each of one group of blocks, with the number of each part's first."""
+    parts: list[tuple[int, list[ShardPlan]]] = []
+    for number, plan in enumerate(plans):
+        if parts and len(parts[-1][1]) < _BATCH and parts[-1][1][0].blocks == plan.blocks:
+            parts[-1][1].append(plan)
+        else:
+            parts.append((number, [plan]))
+    return parts
 
 
 def save_weighting(weighting: Weighting, folder: Path) -> None:
@@ -156,22 +174,44 @@ def open_weighting(features: FeatureConfig, folder: Path) -> Weighting:
     return Weighting(features=features, buckets=open_array(folder, "buckets"), idf=open_array(folder, "idf"))
 
 
-def mix_shard(
-    plan: ShardPlan,
-    blocks: Sequence[HashedBlock],
+def mix_shards(
+    plans: Mapping[str, ShardPlan],
+    blocks: Mapping[int, HashedBlock],
     labels: Sequence[str],
     features: FeatureConfig,
     seed: int,
     folder: Path,
-) -> Shard:
-    """One shard, written to `folder`, or found there."""
-    chosen = [plan.rows_of(number, block.train_rows, seed) for number, block in zip(plan.blocks, blocks, strict=True)]
-    if not is_written(folder):
-        hashed = sparse.vstack(
-            [block.train_matrix()[rows] for block, rows in zip(blocks, chosen, strict=True)], format="csr"
-        )
-        targets = np.concatenate(
-            [block.targets(labels)[rows] for block, rows in zip(blocks, chosen, strict=True)], dtype=np.int32
-        )
-        write_block(folder, open_weighting(features, folder.parent).weigh(hashed), targets, {})
-    return Shard(folder=str(folder), rows=sum(map(len, chosen)))
+) -> ShardBatch:
+    """Shards of one group of blocks, written to `folder` by name, or found there; each block is opened once."""
+    missing = [name for name in plans if not is_written(folder / name)]
+    if missing:
+        weighting = open_weighting(features, folder)
+        places = weighting.places()
+        opened = {number: (block.train_rows_as(), block.targets(labels)) for number, block in blocks.items()}
+        for name in missing:
+            _mix_shard(plans[name], opened, weighting, places, seed, folder / name)
+    rows = {name: sum(_taken(plan, blocks)) for name, plan in plans.items()}
+    return ShardBatch(shards=tuple(Shard(folder=str(folder / name), rows=count) for name, count in rows.items()))
+
+
+def _taken(plan: ShardPlan, blocks: Mapping[int, HashedBlock]) -> Iterator[int]:
+    for block in plan.blocks:
+        first, last = plan.bounds(blocks[block].train_rows)
+        yield last - first
+
+
+def _mix_shard(
+    plan: ShardPlan,
+    opened: Mapping[int, tuple[Rows, npt.NDArray[np.int32]]],
+    weighting: Weighting,
+    places: npt.NDArray[np.int32],
+    seed: int,
+    folder: Path,
+) -> None:
+    parts, targets = [], []
+    for block in plan.blocks:
+        rows, known = opened[block]
+        chosen = np.array(plan.rows_of(block, len(rows.bounds) - 1, seed), np.int64)
+        parts.append(replace(rows, chosen=chosen))
+        targets.append(known[chosen])
+    write_block(folder, weighting.weigh_rows(parts, places), np.concatenate(targets), {})
