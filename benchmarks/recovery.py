@@ -4,7 +4,8 @@
 
 Each case waits until the job's journal says that a stage is over (or the commit has begun), then kills a victim with
 SIGKILL. A driver that is gone is resumed by `textmill resume`. The claim: the same dataset fingerprint and the same
-model SHA-256 as the undisturbed run, one version a job, and no process left.
+model SHA-256 as the undisturbed run, one version a job, no block worked out twice that was through once, no process
+left, and no file left aside after a vacuum.
 """
 
 import argparse
@@ -12,10 +13,12 @@ import json
 import os
 import platform
 import random
+import re
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +29,7 @@ import psutil
 from cluster.job import LOST, Kind
 from cluster.jobs import JobFolder, Jobs
 from cluster.lease import holder_of
+from cluster.logs import log_lines
 from storage.store import Store
 from textmill.demo.corpus import write_corpus
 
@@ -34,6 +38,7 @@ DEADLINE_S = float(os.environ.get("TEXTMILL_BENCH_DEADLINE_S", "240"))
 MOMENTS = (
     "opened", "look", "scan", "clean", "dedupe", "settle", "features", "weigh", "train", "evaluate", "commit_began"
 )  # fmt: skip
+_ASIDE = re.compile(r"\.aside$|\.part(\.npy)?$|^\.(lease|heartbeat)-|^(model|point)-[0-9a-f]{16}|^tmp")
 VICTIMS = ("worker", "workers", "nannies", "scheduler", "driver", "driver and scheduler", "everything")
 
 
@@ -57,6 +62,11 @@ class Figures:
         Processes that were killed; a case with none was too quick for its murderer and proves nothing.
     recoveries
         How often the job took itself up again or was resumed.
+    redone
+        Blocks that were through and were worked out once more. What workers were at when they died comes on top: one
+        block a thread, by construction.
+    leftovers
+        Files that only dead processes can have left, after a vacuum.
     """
 
     victim: str
@@ -70,6 +80,8 @@ class Figures:
     orphans: int
     deaths: int
     recoveries: int
+    redone: int
+    leftovers: tuple[str, ...]
 
 
 def textmill(*words: str, store: str | None = None, environment: dict[str, str] | None = None) -> str:
@@ -175,7 +187,6 @@ def case(job_file: Path, store: Path, victim: str, moment: str, *, delay_s: floa
     family, deaths = kill_at(job, victim, moment, delay_s)
     state = awaited(lambda: _rests(job), f"the end of {run}")
     if state == LOST:
-        # The number of workers may change on the way.
         textmill("resume", run, store=str(store))
         state = awaited(lambda: _rests(job), f"the end of {run}")
     return figures(job, Store.open(store), victim, moment, family, deaths, time.perf_counter() - began)
@@ -214,7 +225,42 @@ def figures(
         orphans=len(alive(family)),
         deaths=deaths,
         recoveries=sum(event.kind in (Kind.CLUSTER_LOST, Kind.RESUMED) for event in job.journal.events()),
+        redone=redone(job),
+        leftovers=leftovers(store, dataset),
     )
+
+
+def redone(job: JobFolder) -> int:
+    """Blocks that were through more than once, by what workers logged."""
+    names = [line.facts["checkpoint"] for line in log_lines(job) if "checkpoint" in line.facts]
+    return len(names) - len(set(names))
+
+
+def leftovers(store: Store, dataset: str) -> tuple[str, ...]:
+    """Files that nobody will go on with, once a vacuum has taken away what it knows of."""
+    deadline = time.monotonic() + 20
+    # A driver that has told its end still takes its staged files away.
+    while any(store.layout.root.glob("_staging/*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if dataset in store.names():
+        textmill("vacuum", dataset, "--older-than", "0", store=store.uri)
+    root = store.layout.root
+    aside = [path for path in root.rglob("*") if _ASIDE.search(path.name) or "_staging" in path.parent.parts]
+    return tuple(sorted(str(path.relative_to(root)) for path in aside))
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The figures by victim: cases, those that struck, those with another result, and seconds."""
+    lines = [f"{'victim':<22}{'cases':>6}{'struck':>8}{'other result':>14}{'redone':>8}{'least s':>9}{'median s':>10}"]
+    for victim in dict.fromkeys(row["victim"] for row in rows):
+        mine = [row for row in rows if row["victim"] == victim]
+        seconds = sorted(row["seconds"] for row in mine)
+        lines.append(
+            f"{victim:<22}{len(mine):>6}{sum(row['deaths'] > 0 for row in mine):>8}"
+            f"{sum(not row['same'] for row in mine):>14}{sum(row['redone'] for row in mine):>8}"
+            f"{seconds[0]:>9.1f}{statistics.median(seconds):>10.1f}"
+        )
+    return lines
 
 
 def main() -> int:
@@ -222,6 +268,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--victims", nargs="*", choices=VICTIMS, default=VICTIMS)
+    parser.add_argument("--moments", nargs="*", choices=MOMENTS, default=MOMENTS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
@@ -234,14 +282,17 @@ def main() -> int:
         print(f"undisturbed: {calm['seconds']['total']:.1f} s, {wanted[0][:23]}, model {wanted[1][:16]}")
         rows = []
         for number in range(given.rounds):
-            for victim in VICTIMS:
-                for moment in MOMENTS:
+            for victim in given.victims:
+                for moment in given.moments:
                     store = Path(place) / "disturbed"
                     # Anywhere within the stage that comes next.
                     found = case(job_file, store, victim, moment, delay_s=chance.random() * 0.5)
-                    same = (found.fingerprint, found.sha256) == wanted and found.versions == 1 and not found.orphans
+                    same = (found.fingerprint, found.sha256) == wanted and found.versions == 1
+                    same = same and not (found.orphans or found.redone or found.leftovers)
                     rows.append({**asdict(found), "round": number, "same": same})
                     print(("ok  " if found.deaths else "none") if same else "BAD ", json.dumps(rows[-1]), flush=True)
+    for line in summary(rows):
+        print(line)
     bad = sum(not row["same"] for row in rows)
     struck = sum(row["deaths"] > 0 for row in rows)
     print(f"{struck} of {len(rows)} cases struck, {bad} with another result")

@@ -5,6 +5,7 @@ counts as long as every file that the answer names lies there as it was.
 """
 
 import hashlib
+import logging
 import os
 import pickle
 import time
@@ -18,6 +19,7 @@ from dask._task_spec import Alias, GraphNode, Task, TaskRef, cull
 
 from cluster.task_content import Contents, merged_graph
 
+LOG = logging.getLogger("textmill.worker")
 #: Within one long chain of tasks, what comes between is kept at most this often.
 CHAIN_INTERVAL_S = float(os.environ.get("TEXTMILL_CHAIN_INTERVAL_S", "10"))
 #: A chain shorter than this is done anew.
@@ -83,7 +85,8 @@ class Checkpoints:
             self._keep_chain(graph, contents, key, folder)
         pending = {number: f"kept-{number}-{path.name}" for number, (_, path) in left.items()}
         for number, (key, path) in left.items():
-            graph[pending[number]] = Task(pending[number], keep, TaskRef(key), str(path), str(self._root))
+            told = f"{stage}: block {number + 1} of {len(tasks)} is through"
+            graph[pending[number]] = Task(pending[number], keep, TaskRef(key), str(path), str(self._root), told)
         return Prepared(known=known, pending=pending, graph=cull(graph, list(pending.values())))
 
     def _keep_chain(self, graph: dict[Any, GraphNode], contents: Contents, key: Any, folder: Path) -> None:
@@ -118,8 +121,11 @@ def _chain(graph: Mapping[Any, GraphNode], key: Any) -> Iterator[Any]:
         node = graph[key]
 
 
-def keep(answer: Any, path: str, root: str) -> Any:
-    """The answer itself, once it is kept at `path` with the state of the files under `root` that it names."""
+def keep(answer: Any, path: str, root: str, told: str = "") -> Any:
+    """The answer itself, once it is kept at `path` with the state of the files under `root` that it names.
+
+    The worker's log has `told` then, with the checkpoint's name.
+    """
     files = {name: _state(name) for name in _named_files(answer, root)}
     payload = pickle.dumps((answer, files), protocol=5)
     target = Path(path)
@@ -131,6 +137,8 @@ def keep(answer: Any, path: str, root: str) -> Any:
     except FileNotFoundError:
         # The run is over for whoever started it, and its folder gone.
         return answer
+    if told:
+        LOG.info("%s", told, extra={"facts": {"stage": target.parent.name, "checkpoint": target.name}})
     return answer
 
 

@@ -1,15 +1,22 @@
 """Taking away what jobs left aside and nobody will go on with."""
 
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 from cluster.jobs import Jobs
+from pipeline.train.cache import drop_unfinished
 from storage.errors import DatasetNameError
+
+#: What a driver writes beside the real thing: a claim, a sign of life, any file.
+_ASIDE = (".lease-*", ".heartbeat-*", ".*.aside")
 
 
 def sweep(jobs: Jobs, *, older_than_hours: float, dry_run: bool = False) -> tuple[str, ...]:
     """Ids of the runs whose staged files were given up: those that no driver works on, not touched for so long.
 
-    Such a job can be resumed still; its work is done anew then.
+    Such a job can be resumed still; its work is done anew then. What a driver or worker that was killed left half
+    written, in its job's folder or in the cache of features, goes with them.
 
     Parameters
     ----------
@@ -20,21 +27,41 @@ def sweep(jobs: Jobs, *, older_than_hours: float, dry_run: bool = False) -> tupl
     dry_run
         Tell which would go, and remove nothing.
     """
-    folder = jobs.store.layout.root / "_staging"
     oldest = time.time() - older_than_hours * 3600
-    given_up = []
+    ids = jobs.ids()
+    alive = {run for run in ids if jobs.find(run).alive() and not jobs.find(run).journal.life().ended}
+    given_up = [run for run in _staged(jobs) if run not in alive and _touched(jobs, run) <= oldest]
+    if dry_run:
+        return tuple(given_up)
+    for run in given_up:
+        jobs.store.drop_staging(run)
+    for run in set(ids) - alive:
+        for path in _left_aside(jobs.find(run).path):
+            if path.stat().st_mtime <= oldest:
+                path.unlink(missing_ok=True)
+    if not alive:
+        drop_unfinished(jobs.store.cache("features"), oldest)
+    return tuple(given_up)
+
+
+def _staged(jobs: Jobs) -> Iterator[str]:
+    """Ids of all runs with staged files."""
+    folder = jobs.store.layout.root / "_staging"
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         try:
-            job = jobs.store.layout.job(path.name)
+            jobs.store.layout.job(path.name)
         except DatasetNameError:
             continue
-        known = path.name in jobs.ids()
-        if known and jobs.find(path.name).alive():
-            continue
-        journal = job / "journal.jsonl"
-        touched = max(journal.stat().st_mtime if known else 0.0, path.stat().st_mtime)
-        if touched <= oldest:
-            given_up.append(path.name)
-            if not dry_run:
-                jobs.store.drop_staging(path.name)
-    return tuple(given_up)
+        yield path.name
+
+
+def _touched(jobs: Jobs, run: str) -> float:
+    """When anybody last touched a run, in seconds since 1970."""
+    journal = jobs.store.layout.job(run) / "journal.jsonl"
+    places = [path for path in (journal, jobs.store.layout.root / "_staging" / run) if path.exists()]
+    return max((path.stat().st_mtime for path in places), default=0.0)
+
+
+def _left_aside(folder: Path) -> Iterator[Path]:
+    for pattern in _ASIDE:
+        yield from folder.glob(pattern)

@@ -107,6 +107,8 @@ class Contents:
 
     def _object(self, value: Any, known: Mapping[Any, bytes]) -> bytes:
         kind = f"{type(value).__module__}.{type(value).__qualname__}".encode()
+        if isinstance(named := getattr(type(value), "content_name", None), property):
+            return _joined(kind, named.fget(value).encode() if named.fget else b"")
         if isinstance(value, PurePath):
             return _joined(b"path", str(value).encode())
         if isinstance(value, Enum):

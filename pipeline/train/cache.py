@@ -1,5 +1,6 @@
 """The cache of hashed rows: what is kept when it grows."""
 
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 KEPT_BYTES = 20 * 10**9
 _QUIET_S = 24 * 3600.0
 _USED = "used"
+#: What is renamed, or removed, once it has served.
+_UNFINISHED = re.compile(r"\.part(\.npy)?$|^model-[0-9a-f]{16}$|^point-[0-9a-f]{16}\.npy$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,27 @@ def prune(cache: Path, kept_bytes: int = KEPT_BYTES, *, quiet_s: float = _QUIET_
     dropped = plan_pruning(parts, kept_bytes, time.time() - quiet_s)
     for name in dropped:
         shutil.rmtree(cache / name, ignore_errors=True)
+    return dropped
+
+
+def drop_unfinished(cache: Path, oldest_s: float) -> list[str]:
+    """Names of what runs that died left half written in `cache`, and that was last touched before `oldest_s`; dropped.
+
+    Parameters
+    ----------
+    cache
+        The folder that parts lie in.
+    oldest_s
+        Seconds since 1970.
+    """
+    dropped = []
+    for path in sorted(cache.glob("*/**/*")) if cache.is_dir() else ():
+        if _UNFINISHED.search(path.name) and path.exists() and path.stat().st_mtime <= oldest_s:
+            dropped.append(str(path.relative_to(cache)))
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
     return dropped
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from dask import delayed
 
 from pipeline.execute import Execute
+from pipeline.passed_file import PassedFile
 from pipeline.text.portable_math import portable_log
 from pipeline.train.hashed import HashedBlock
 from pipeline.train.model import TrainedModel, load_model
@@ -160,9 +161,9 @@ def metrics(total: Tally, classes: Sequence[str]) -> dict[str, float | int]:
     }
 
 
-def evaluate(model_folder: str, blocks: Sequence[HashedBlock], classes: int, execute: Execute) -> Tally:
+def evaluate(model: PassedFile, blocks: Sequence[HashedBlock], classes: int, execute: Execute) -> Tally:
     """The tally of the test rows of all blocks, merged in the order of the blocks."""
-    tasks = [delayed(evaluate_block, pure=False)(model_folder, block) for block in blocks if block.test_rows]
+    tasks = [delayed(evaluate_block, pure=False)(model, block) for block in blocks if block.test_rows]
     total = Tally.empty(classes)
     for part in execute("evaluate", tasks):
         total = total.merge(part)
@@ -175,9 +176,9 @@ def opened_model(folder: str) -> TrainedModel:
     return load_model(folder)
 
 
-def evaluate_block(model_folder: str, block: HashedBlock) -> Tally:
+def evaluate_block(passed: PassedFile, block: HashedBlock) -> Tally:
     """The tally of one block's test rows."""
-    model = opened_model(model_folder)
+    model = opened_model(passed.path)
     hashed = block.test_matrix()
     part = tally(model.probabilities(hashed), block.test_label_texts(), model.labels)
     without = int((np.diff(hashed.indptr) == 0).sum())

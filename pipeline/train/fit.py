@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.execute import Execute
+from pipeline.passed_file import PassedFile
 from pipeline.text.config import FeatureConfig
 from pipeline.text.tfidf import Weighting
 from pipeline.train.cache import mark_used, prune
@@ -139,12 +140,12 @@ def fit_model(
 
 
 @contextmanager
-def _lying_in(folder: Path, model: TrainedModel) -> Iterator[str]:
+def _lying_in(folder: Path, model: TrainedModel) -> Iterator[PassedFile]:
     """A folder that workers find the model in, while it lasts."""
     place = folder / f"model-{secrets.token_hex(8)}"
     try:
         model.save(place)
-        yield str(place)
+        yield PassedFile(path=str(place), digest=model.sha256)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

@@ -6,6 +6,7 @@ Rows stay on disk; a task holds the weights, one gradient and one shard. The par
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from dask import delayed
 
 from pipeline.execute import Execute
+from pipeline.passed_file import PassedFile
 from pipeline.text.hashing import read_only
 from pipeline.train.block_files import StoredCsr, open_array
 from pipeline.train.gradient_kernel import add_gradient, dot
@@ -94,8 +96,10 @@ def fit_full_batch(
     def function(point: Doubles) -> tuple[float, Doubles]:
         path = folder / f"point-{secrets.token_hex(8)}.npy"
         np.save(path, point)
+        # A run that goes on comes to the same points, and finds what was made of them.
+        passed = PassedFile(path=str(path), digest=sha256(point.tobytes()).hexdigest())
         try:
-            slope = _total(leaves, str(path), shape, tuple(class_weights), execute)
+            slope = _total(leaves, passed, shape, tuple(class_weights), execute)
         finally:
             path.unlink()
         weights = point[:size]
@@ -122,7 +126,7 @@ def _groups(shards: Sequence[Shard]) -> list[list[Shard]]:
 
 def _total(
     leaves: Sequence[Sequence[Shard]],
-    parameters: str,
+    parameters: PassedFile,
     shape: tuple[int, int],
     class_weights: tuple[float, ...],
     execute: Execute,
@@ -138,10 +142,10 @@ def _total(
 
 
 def shard_slope(
-    folders: Sequence[str], parameters: str, shape: tuple[int, int], class_weights: Sequence[float]
+    folders: Sequence[str], parameters: PassedFile, shape: tuple[int, int], class_weights: Sequence[float]
 ) -> Slope:
     """The slope of the rows of some shards, one after the other."""
-    point = np.load(parameters, mmap_mode="r")
+    point = np.load(parameters.path, mmap_mode="r")
     size = shape[0] * shape[1]
     gradient = np.zeros(len(point), np.float64)
     loss, rows = 0.0, 0

@@ -108,8 +108,18 @@ def test_staged_files_go_once_nobody_works_with_them(store):
         for path in (store.layout.staging(run), store.layout.job(run) / "journal.jsonl"):
             if path.exists():
                 os.utime(path, (0, 0))
-    with driving(jobs.find("running")):
+    torn = [jobs.find(run).path / name for run in ("old", "running") for name in (".lease-1-2", ".heartbeat-3")]
+    torn.append(store.cache("features", "key", "hashed") / "00000001.ab12.part")
+    for path in torn:
+        path.write_text("half")
+        os.utime(path, (0, 0))
+    with driving(jobs.find("running")) as control:
         assert sweep(jobs, older_than_hours=1, dry_run=True) == ("nobody", "old")
         assert len(list((store.layout.root / "_staging").iterdir())) == 4
         assert sweep(jobs, older_than_hours=1) == ("nobody", "old")
         assert sorted(path.name for path in (store.layout.root / "_staging").iterdir()) == ["new", "running"]
+        # A job at work may be writing this moment.
+        assert [path.exists() for path in torn] == [False, False, True, True, True]
+        control.tell(Kind.STOPPED)
+    sweep(jobs, older_than_hours=1)
+    assert not any(path.exists() for path in torn)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from cluster.checkpoints import Checkpoints, keep, restore
 from cluster.task_content import Contents, merged_graph
+from pipeline.passed_file import PassedFile
 
 VALUES = st.recursive(
     st.none()
@@ -76,6 +77,7 @@ def test_names_differ_where_the_arguments_do(left, right):
         ({1, 2}, {1, 3}),
         ([1, [2]], [[1], 2]),
         ("ab", b"ab"),
+        (PassedFile(path="a", digest="1"), PassedFile(path="a", digest="2")),
     ],
 )
 def test_values_of_many_kinds_have_names_of_their_own(left, right):
@@ -100,6 +102,7 @@ def test_what_a_task_is_made_from_is_part_of_its_name():
 IN_ANOTHER_PROCESS = """
 import dask, dask.dataframe as dd, pandas as pd
 from cluster.task_content import Contents, merged_graph
+from pipeline.passed_file import PassedFile
 import json
 def frame(number): return pd.DataFrame({"a": [number]})
 rows = dd.from_map(json.dumps, [1, 2, 3], meta=pd.DataFrame({"a": [1]}), enforce_metadata=False)
@@ -175,6 +178,11 @@ def test_a_checkpoint_cut_short_does_not_count(tmp_path):
         path.write_bytes(content[:length])
         assert restore(path) is None
     assert restore(tmp_path / "nothing") is None
+
+
+def test_a_file_that_is_passed_is_named_after_its_content():
+    here, there = (delayed(work, pure=False)([PassedFile(path=path, digest="1")]) for path in ("a", "b"))
+    assert names([here]) == names([there])
 
 
 def test_none_is_an_answer_like_any_other(tmp_path):

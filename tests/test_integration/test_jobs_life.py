@@ -55,7 +55,7 @@ def store(tmp_path):
 def textmill(*words, store, status=0, **environment):
     ended = subprocess.run(
         [sys.executable, "-m", "textmill", *map(str, words), "--store", str(store)],
-        capture_output=True, text=True, timeout=120, env={**os.environ, **environment},
+        capture_output=True, text=True, timeout=240, env={**os.environ, **environment},
     )  # fmt: skip
     assert ended.returncode == status, ended.stderr
     assert "Traceback" not in ended.stderr
@@ -234,6 +234,7 @@ def test_a_driver_that_was_taken_for_dead_and_wakes_up_commits_nothing(job_file,
 def test_a_job_that_loses_a_part_gives_the_same(victim, moment, job_file, store, calm):
     found = case(job_file, store, victim, moment)
     assert (found.fingerprint, found.sha256) == calm
-    assert (found.state, found.versions, found.orphans) == ("succeeded", 1, 0)
+    assert (found.state, found.versions, found.orphans, found.redone) == ("succeeded", 1, 0, 0)
+    assert found.leftovers == ()
     assert found.deaths > 0
     awaited(lambda: not list((store / "_staging").iterdir()), "the staged files to go")

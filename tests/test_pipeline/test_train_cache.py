@@ -5,7 +5,7 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.train.cache import CachedPart, mark_used, plan_pruning, prune
+from pipeline.train.cache import CachedPart, drop_unfinished, mark_used, plan_pruning, prune
 
 PARTS = st.lists(
     st.builds(
@@ -39,3 +39,24 @@ def test_prunes_folders_and_spares_those_in_use(tmp_path):
     assert prune(tmp_path, 0) == ["old"]
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     assert prune(tmp_path / "nothing", 0) == []
+
+
+def test_only_what_was_left_half_written_is_dropped(tmp_path):
+    part = tmp_path / "key" / "hashed"
+    whole = [part / "00000001", tmp_path / "key" / "buckets.npy", tmp_path / "key" / "used"]
+    torn = [
+        part / "00000002.1234abcd.part",
+        tmp_path / "key" / "buckets.1234abcd.part.npy",
+        tmp_path / "key" / "model-0123456789abcdef",
+        tmp_path / "key" / "point-0123456789abcdef.npy",
+    ]
+    for path in (whole[0], torn[0], torn[2]):
+        path.mkdir(parents=True)
+        (path / "values.npy").write_bytes(b"x")
+    for path in (*whole[1:], torn[1], torn[3]):
+        path.write_bytes(b"x")
+    assert drop_unfinished(tmp_path, 0.0) == []
+    assert sorted(drop_unfinished(tmp_path, 2e10)) == sorted(str(path.relative_to(tmp_path)) for path in torn)
+    assert all(path.exists() for path in whole)
+    assert not any(path.exists() for path in torn)
+    assert drop_unfinished(tmp_path / "nothing", 2e10) == []
