@@ -16,6 +16,7 @@ from cluster.errors import JobBusyError, JobError
 from cluster.job import Kind, State
 from cluster.jobs import JobFolder, Jobs, JobStatus
 from cluster.lease import holder_of
+from cluster.processes import kill_family
 from cluster.submission import Submission
 from storage.store import Store
 
@@ -116,10 +117,8 @@ def _end_driver(job: JobFolder) -> None:
         # On its way out, most often.
         driver.wait(_LOOK_S * 20 if job.status().ended else 0)
         return
+    kill_family(driver.pid)
     with suppress(psutil.NoSuchProcess):
-        for process in [*driver.children(recursive=True), driver]:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
         driver.wait(_STOPS_S)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from textmill.cli.failures import Session, report_failure
+from textmill.cli.failures import CANCELLED, Session, report_failure
 
 #: Groups of verbs; each verb with the module that holds it (below this package where its name has no dot) and its line
 #: in the help.
@@ -123,7 +123,16 @@ class Textmill(click.Group):
 
 
 def _cancel(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal handlers
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _end_at_once)
     raise KeyboardInterrupt
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as above
+    """Nothing; who asks twice does not want to wait for anything to be put away."""
+    import_module("cluster.processes").kill_family(os.getpid(), spare=True)
+    os.write(2, b"Ended at once. A run that was at work shows in `textmill jobs` and can be resumed.\n")
+    os._exit(CANCELLED)
 
 
 @click.group(
@@ -144,7 +153,10 @@ def cli(session: Session, debug: bool) -> None:
 
 def main() -> None:
     """Nothing; the entry point of the installed command. Exits the process."""
-    signal.signal(signal.SIGTERM, _cancel)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        # What a shell has its background jobs ignore stays ignored.
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, _cancel)
     # The progress shown here says all; Dask and its workers shall speak up only when something is wrong.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
     for stream in (sys.stdout, sys.stderr):
