@@ -18,7 +18,7 @@ from pipeline.execute import Execute
 from pipeline.passed_file import PassedFile
 from pipeline.text.hashing import read_only
 from pipeline.train.block_files import StoredCsr, open_array
-from pipeline.train.gradient_kernel import add_gradient, dot
+from pipeline.train.gradient_kernel import add_curvature, add_gradient, dot
 from pipeline.train.minimize import Minimum, minimize
 from pipeline.train.shards import Shard
 
@@ -27,9 +27,9 @@ Doubles = npt.NDArray[np.float64]
 #: Gradients are summed by at most so many tasks, each over neighbouring shards; so many sums are added by one task.
 _TASKS, _FAN_IN = 16, 4
 #: Bytes that the remembered steps of the search may take, and how many there are at least and at most.
-_MEMORY_BYTES, _FEWEST, _MOST = 1 << 29, 3, 10
+_MEMORY_BYTES, _FEWEST, _MOST = 1 << 29, 3, 20
 #: How near the weights must be to the optimum, relative to their length.
-_NEAR = 2e-4
+_NEAR = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,7 +70,7 @@ def fit_full_batch(
 
     What is minimised is scikit-learn's objective times l2: the summed loss and ``l2 / 2`` times the squared length of
     the weights, without the intercepts. The search ends when strong convexity promises that the weights are within
-    0.02 % of the optimum: it cannot be further away than the gradient's length divided by `l2`.
+    0.1 % of the optimum: it cannot be further away than the gradient's length divided by `l2`.
 
     Parameters
     ----------
@@ -92,30 +92,37 @@ def fit_full_batch(
     shape = start[0].shape
     size = shape[0] * shape[1]
     leaves = _groups(shards)
+    pull = np.full(size + shape[1], l2)
+    pull[size:] = 0.0
 
-    def function(point: Doubles) -> tuple[float, Doubles]:
+    def total(point: Doubles, *, curvature: bool) -> Slope:
         path = folder / f"point-{secrets.token_hex(8)}.npy"
         np.save(path, point)
         # A run that goes on comes to the same points, and finds what was made of them.
         passed = PassedFile(path=str(path), digest=sha256(point.tobytes()).hexdigest())
         try:
-            slope = _total(leaves, passed, shape, tuple(class_weights), execute)
+            return _total(leaves, passed, shape, tuple(class_weights), curvature, execute)
         finally:
             path.unlink()
-        weights = point[:size]
-        gradient = slope.gradient
-        gradient[:size] += l2 * weights
-        return slope.loss + l2 / 2 * dot(weights, weights), gradient
-
-    def near(point: Doubles, gradient: Doubles) -> bool:
-        length = np.sqrt(dot(point, point))
-        return bool(np.sqrt(dot(gradient, gradient)) <= _NEAR * l2 * length)
 
     folder.mkdir(parents=True, exist_ok=True)
-    memory = min(_MOST, max(_FEWEST, _MEMORY_BYTES // (16 * (size + shape[1]))))
     first = np.concatenate([start[0].ravel(), start[1]]).astype(np.float64)
-    found = minimize(function, first, near, iterations=iterations, memory=memory)
-    return found.point[:size].reshape(shape), found.point[size:], found
+    # The search is for each weight times the root of its curvature: frequent and rare features are then alike.
+    scale = 1.0 / np.sqrt(np.maximum(total(first, curvature=True).gradient + pull, np.finfo(np.float64).tiny))
+
+    def function(scaled: Doubles) -> tuple[float, Doubles]:
+        point = scale * scaled
+        slope = total(point, curvature=False)
+        return slope.loss + l2 / 2 * dot(point[:size], point[:size]), scale * (slope.gradient + pull * point)
+
+    def near(scaled: Doubles, gradient: Doubles) -> bool:
+        point, slope = scale * scaled, gradient / scale
+        return bool(np.sqrt(dot(slope, slope)) <= _NEAR * l2 * np.sqrt(dot(point, point)))
+
+    memory = min(_MOST, max(_FEWEST, _MEMORY_BYTES // (16 * (size + shape[1]))))
+    found = minimize(function, first / scale, near, iterations=iterations, memory=memory)
+    point = scale * found.point
+    return point[:size].reshape(shape), point[size:], found
 
 
 def _groups(shards: Sequence[Shard]) -> list[list[Shard]]:
@@ -129,10 +136,11 @@ def _total(
     parameters: PassedFile,
     shape: tuple[int, int],
     class_weights: tuple[float, ...],
+    curvature: bool,
     execute: Execute,
 ) -> Slope:
     level = [
-        delayed(shard_slope, pure=False)([shard.folder for shard in leaf], parameters, shape, class_weights)
+        delayed(shard_slope, pure=False)([shard.folder for shard in leaf], parameters, shape, class_weights, curvature)
         for leaf in leaves
     ]
     while len(level) > 1:
@@ -142,16 +150,21 @@ def _total(
 
 
 def shard_slope(
-    folders: Sequence[str], parameters: PassedFile, shape: tuple[int, int], class_weights: Sequence[float]
+    folders: Sequence[str],
+    parameters: PassedFile,
+    shape: tuple[int, int],
+    class_weights: Sequence[float],
+    curvature: bool = False,
 ) -> Slope:
-    """The slope of the rows of some shards, one after the other."""
+    """The slope of the rows of some shards, one after the other; with `curvature` second derivatives instead."""
+    add = add_curvature if curvature else add_gradient
     point = np.load(parameters.path, mmap_mode="r")
     size = shape[0] * shape[1]
     gradient = np.zeros(len(point), np.float64)
     loss, rows = 0.0, 0
     for folder in folders:
         matrix = StoredCsr.opened(folder)
-        loss += add_gradient(
+        loss += add(
             read_only(matrix.indptr.astype(np.int64)),
             read_only(matrix.indices),
             read_only(matrix.data),

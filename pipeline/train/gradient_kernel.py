@@ -4,11 +4,37 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.text.portable_math import portable_exp, portable_log
-from storage.compiled import kernel
+from storage.compiled import inlined, kernel
 
 Doubles = npt.NDArray[np.float64]
 
 _TINY = 1e-300
+#: The column of two classes.
+_ONLY = np.uint64(0)
+
+
+@inlined
+def _score(
+    first: int,
+    last: int,
+    indices: npt.NDArray[np.int32],
+    values: npt.NDArray[np.float32],
+    weights: Doubles,
+    intercept: Doubles,
+    scores: Doubles,
+) -> None:
+    """`scores` holds the row's scores afterwards."""
+    if len(scores) == 1:
+        total = intercept[0]
+        for item in range(np.uint64(first), np.uint64(last)):
+            total += np.float64(values[item]) * weights[np.uint64(indices[item]), _ONLY]
+        scores[0] = total
+        return
+    scores[:] = intercept
+    for item in range(first, last):
+        value = np.float64(values[item])
+        for column in range(len(scores)):
+            scores[column] += value * weights[indices[item], column]
 
 
 @kernel
@@ -42,20 +68,52 @@ def add_gradient(
     scores = np.empty(columns, np.float64)
     loss = 0.0
     for row in range(len(bounds) - 1):
-        scores[:] = intercept
-        for item in range(bounds[row], bounds[row + 1]):
-            value = np.float64(values[item])
-            for column in range(columns):
-                scores[column] += value * weights[indices[item], column]
+        _score(bounds[row], bounds[row + 1], indices, values, weights, intercept, scores)
         weight = class_weights[targets[row]]
         loss += weight * _slopes(scores, columns, targets[row])
         for column in range(columns):
             scores[column] *= weight
             intercept_gradient[column] += scores[column]
+        if columns == 1:
+            for item in range(np.uint64(bounds[row]), np.uint64(bounds[row + 1])):
+                gradient[np.uint64(indices[item]), _ONLY] += np.float64(values[item]) * scores[0]
+            continue
         for item in range(bounds[row], bounds[row + 1]):
             value = np.float64(values[item])
             for column in range(columns):
                 gradient[indices[item], column] += value * scores[column]
+    return loss
+
+
+@kernel
+def add_curvature(
+    bounds: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int32],
+    values: npt.NDArray[np.float32],
+    targets: npt.NDArray[np.int32],
+    class_weights: Doubles,
+    weights: Doubles,
+    intercept: Doubles,
+    curvature: Doubles,
+    intercept_curvature: Doubles,
+) -> float:
+    """As `add_gradient`, but adds the loss's second derivative by each weight alone, and by each intercept."""
+    columns = weights.shape[1]
+    scores = np.empty(columns, np.float64)
+    loss = 0.0
+    for row in range(len(bounds) - 1):
+        _score(bounds[row], bounds[row + 1], indices, values, weights, intercept, scores)
+        weight = class_weights[targets[row]]
+        loss += weight * _slopes(scores, columns, targets[row])
+        for column in range(columns):
+            # The slope is the chance, less one for the row's own class.
+            chance = abs(scores[column])
+            scores[column] = weight * chance * (1.0 - chance)
+            intercept_curvature[column] += scores[column]
+        for item in range(bounds[row], bounds[row + 1]):
+            square = np.float64(values[item]) * np.float64(values[item])
+            for column in range(columns):
+                curvature[indices[item], column] += square * scores[column]
     return loss
 
 
