@@ -15,7 +15,7 @@ from cluster.progress import ProgressListener
 from cluster.providers.open import provider_of
 from cluster.providers.provider import Places
 from cluster.result import RunResult
-from cluster.secrets import redacted_facts
+from cluster.secrets import redacted, redacted_facts
 from cluster.session import Session
 from cluster.told import library_versions, result_of
 from pipeline.config import JobConfig
@@ -52,7 +52,9 @@ class Attempt:
     def __init__(
         self, job: JobConfig, store: Store, control: Control, listener: ProgressListener, *, allow_code: bool
     ) -> None:
-        self.job = job
+        # The message goes into the version's own record.
+        message = redacted(job.dataset.message) if job.dataset.message else job.dataset.message
+        self.job = job.model_copy(update={"dataset": job.dataset.model_copy(update={"message": message})})
         self.store = store
         self.control = control
         self.listener = listener

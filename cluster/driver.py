@@ -19,6 +19,7 @@ from cluster.lease import Holder, claim
 from cluster.memory import PeakMemory
 from cluster.progress import ProgressListener, Silence
 from cluster.result import RunResult
+from cluster.secrets import redacted_facts
 from cluster.submission import Submission
 from cluster.told import library_versions
 from pipeline.config import JobConfig
@@ -64,6 +65,8 @@ def run_job(
     if workers is not None:
         job = job.model_copy(update={"cluster": job.cluster.model_copy(update={"workers": workers})})
     require_allowed(job, allow_code=allow_code)
+    if submission is not None:
+        submission.require_no_passwords()
     with _store_of(job) as store:
         folder = Jobs(store).folder(new_run_id(job.name))
         folder.journal.append(Kind.SUBMITTED, name=job.name)
@@ -156,7 +159,7 @@ def finish(
             seconds={**result.seconds, "total": time.perf_counter() - began},
             peak_memory_bytes=control.peak_memory_bytes,
         )
-        store.record_run(control.job.id, result.to_dict())
+        store.record_run(control.job.id, redacted_facts(result.to_dict()))
         control.tell(Kind.SUCCEEDED, seconds=round(result.seconds["total"], 3))
     except LeaseLostError:
         raise

@@ -1,14 +1,20 @@
-"""Keeping secrets out of whatever is written down: journals, logs, reports."""
+"""Keeping secrets out of whatever is written down: journals, logs, records, reports, commits."""
 
 import os
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 _SECRET_NAME = re.compile(
-    r"secret|token|passw|passphrase|credential|api_?key|access_?key|private_?key|sas_", re.IGNORECASE
+    r"secret|token|passw|passphrase|credential|api_?key|access_?key|private_?key|sas_|(^|_)key$|_pwd$", re.IGNORECASE
 )
-_IN_URL = re.compile(r"(?<=://)([^/\s:@]+):([^/\s@]+)(?=@)")
+#: What surrounds a secret that no variable names, and the secret.
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/\s:@]*):(?!\$\{)([^/\s@]+)(?=@)")
+_PARAMETER = re.compile(
+    r"([?&;](?:[\w.-]*(?:secret|token|password|signature|credential|key)|sig)=)(?!\$\{)[^&\s'\"]+", re.IGNORECASE
+)
+_HEADER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:bearer|basic|token)\s+)(?!\$)[^\s'\"]+", re.IGNORECASE)
 #: Shorter ones would take words out of every sentence.
 _LEAST_CHARACTERS = 6
 
@@ -22,18 +28,32 @@ def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def by_name(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """`text` with the secrets of the environment replaced by ``${NAME}``: job files and shells put them in again.
+
+    Examples
+    --------
+    >>> by_name("curl -u me:hunter22 host", {"DB_PASSWORD": "hunter22"})
+    'curl -u me:${DB_PASSWORD} host'
+    """
+    for value, name in sorted(secrets_of(environment).items(), key=lambda item: -len(item[0])):
+        for written in dict.fromkeys((value, quote(value, safe=""))):
+            text = text.replace(written, f"${{{name}}}")
+    return text
+
+
 def redacted(text: str, environment: Mapping[str, str] = os.environ) -> str:
-    """`text` with the secrets of the environment replaced by ``${NAME}``, and passwords in URLs by stars.
+    """`text` without secrets: those of the environment by name, passwords in URLs and headers as stars.
 
     Examples
     --------
     >>> redacted("s3://me:hunter22@host/x is closed to hunter22", {"DB_PASSWORD": "hunter22"})
-    's3://me:***@host/x is closed to ${DB_PASSWORD}'
+    's3://me:${DB_PASSWORD}@host/x is closed to ${DB_PASSWORD}'
+    >>> redacted("https://me:abc@host/x?sig=abc&part=1", {})
+    'https://me:***@host/x?sig=***&part=1'
     """
-    text = _IN_URL.sub(r"\1:***", text)
-    for value, name in sorted(secrets_of(environment).items(), key=lambda item: -len(item[0])):
-        text = text.replace(value, f"${{{name}}}")
-    return text
+    text = _PASSWORD_IN_URL.sub(r"\1:***", by_name(text, environment))
+    return _HEADER.sub(r"\1***", _PARAMETER.sub(r"\1***", text))
 
 
 def redacted_facts(facts: Any, environment: Mapping[str, str] = os.environ) -> Any:
@@ -41,7 +61,16 @@ def redacted_facts(facts: Any, environment: Mapping[str, str] = os.environ) -> A
     if isinstance(facts, str):
         return redacted(facts, environment)
     if isinstance(facts, Mapping):
-        return {key: redacted_facts(value, environment) for key, value in facts.items()}
+        return {
+            redacted(key, environment) if isinstance(key, str) else key: redacted_facts(value, environment)
+            for key, value in facts.items()
+        }
     if isinstance(facts, (list, tuple)):
         return [redacted_facts(value, environment) for value in facts]
     return facts
+
+
+def passwords_in(text: str) -> list[str]:
+    """The places of a job file, or of anything else, that hold a secret as it is, each without it."""
+    found = [f"{match[1]}:***@" for match in _PASSWORD_IN_URL.finditer(text)]
+    return [*found, *(f"{match[1]}***" for pattern in (_PARAMETER, _HEADER) for match in pattern.finditer(text))]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cluster.secrets import redacted
+from cluster.secrets import redacted, redacted_facts
 
 
 class JsonLines(logging.Formatter):
@@ -26,7 +26,7 @@ class JsonLines(logging.Formatter):
         }
         facts = getattr(record, "facts", None)
         if isinstance(facts, Mapping):
-            told |= facts
+            told |= redacted_facts(facts)
         if record.exc_info and record.exc_info[1] is not None:
             told["trace"] = redacted("".join(traceback.format_exception(record.exc_info[1])))
         return json.dumps(told, ensure_ascii=False, default=str)

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cluster.secrets import by_name, passwords_in
 from pipeline.config import JobConfig, load_job
+from pipeline.errors import JobFileError
 from storage.files import write_atomic
 
 _FACTS = "submission.json"
@@ -56,8 +58,14 @@ class Submission:
     notify: str | None = None
 
     def save(self, folder: Path) -> None:
-        """Nothing; it lies in the job's folder."""
-        facts = asdict(self)
+        """Nothing; it lies in the job's folder. Secrets of the environment lie there by name, wherever they stood."""
+        kept = replace(
+            self,
+            text=by_name(self.text),
+            overrides=tuple(map(by_name, self.overrides)),
+            notify=by_name(self.notify) if self.notify is not None else None,
+        )
+        facts = asdict(kept)
         write_atomic(folder / _TEXT, facts.pop("text").encode())
         write_atomic(folder / _FACTS, json.dumps(facts, ensure_ascii=False, indent=1).encode())
 
@@ -71,6 +79,23 @@ class Submission:
             return None
         lists = {name: tuple(facts[name]) for name in ("overrides", "after")}
         return cls(**{**facts, **lists}, text=text)
+
+    def require_no_passwords(self) -> None:
+        """Nothing where no secret stands in the job file or beside it, since both are kept in the store.
+
+        Raises
+        ------
+        JobFileError
+            Naming the places.
+        """
+        problems = tuple(
+            f"{place} holds a secret, and job files are kept in the store; write ${{NAME}} instead of it, and set NAME "
+            "in the environment"
+            for text in (by_name(self.text), *map(by_name, self.overrides), by_name(self.notify or ""))
+            for place in passwords_in(text)
+        )
+        if problems:
+            raise JobFileError(problems, self.origin)
 
     def job(self) -> JobConfig:
         """The job that is to run.

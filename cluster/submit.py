@@ -37,6 +37,7 @@ def submit(submission: Submission) -> JobFolder:
         If it is to run after a job that does not exist.
     """
     require_allowed(submission.job(), allow_code=submission.allow_code)
+    submission.require_no_passwords()
     # What is wrong with the job is known by now: a store is made for none that will not run.
     jobs = Jobs(Store.open(submission.store, create=True))
     for run in submission.after:

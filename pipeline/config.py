@@ -89,9 +89,12 @@ class JobConfig(Settings):
 
 
 def expand_variables(value: Any, environment: Mapping[str, str], problems: list[str]) -> Any:
-    """`value` with each ``${NAME}`` in its texts replaced; unknown names are added to `problems`."""
+    """`value` with each ``${NAME}`` in its texts and keys replaced; unknown names are added to `problems`."""
     if isinstance(value, dict):
-        return {key: expand_variables(item, environment, problems) for key, item in value.items()}
+        return {
+            expand_variables(key, environment, problems): expand_variables(item, environment, problems)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [expand_variables(item, environment, problems) for item in value]
     if not isinstance(value, str):

@@ -117,6 +117,27 @@ def test_what_is_no_secret_stays():
     assert redacted("postgres://user:hunter2@host/db", {}) == "postgres://user:***@host/db"
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("https://h/x?sig=a%2Fb&se=1", "https://h/x?sig=***&se=1"),
+        ("s3://b/k?AWS_SECRET_KEY=abc", "s3://b/k?AWS_SECRET_KEY=***"),
+        ("curl -H 'Authorization: Bearer abc.def' x", "curl -H 'Authorization: Bearer ***' x"),
+        ("ftp://me:${PW}@host/", "ftp://me:${PW}@host/"),
+        ("a basic understanding of the bearer instruments", "a basic understanding of the bearer instruments"),
+        ("what=key=value", "what=key=value"),
+        ("key: p%40ss%2Fword1", "key: ${STORE_KEY}"),
+        ("key: p@ss/word1", "key: ${STORE_KEY}"),
+        ("DB_PWD=hidden123", "DB_PWD=${DB_PWD}"),
+        ("/home/me/work", "/home/me/work"),
+    ],
+)
+def test_secrets_are_known_by_where_they_stand(said, told):
+    variables = {"STORE_KEY": "p@ss/word1", "PWD": "/home/me/work", "DB_PWD": "hidden123", "HOME": "/home/me"}
+    assert redacted(said, variables) == told
+    assert redacted(told, variables) == told
+
+
 def test_logs_are_lines_of_json_without_secrets(monkeypatch):
     monkeypatch.setenv("MY_SECRET", "hunter2hunter2")
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from cluster.secrets import redacted_facts
 from storage.files import write_atomic
 from textmill.report import charts, facts, units
 from textmill.report.facts import Result
@@ -48,7 +49,7 @@ def render_page(result: Result, *, store: str | None = None) -> str:
     store
         What the proposed commands give to ``--store``; see `textmill.report.facts.next_commands`.
     """
-    return _environment().get_template("run.html").render(_context(result, store))
+    return _environment().get_template("run.html").render(_context(redacted_facts(result), store))
 
 
 def write_page(result: Result, path: str | Path, *, store: str | None = None) -> Path:
