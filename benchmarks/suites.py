@@ -10,6 +10,8 @@ MODULES: Mapping[str, str] = {
     "ingest": "benchmarks.ingest",
     "dedupe": "benchmarks.dedupe",
     "query": "benchmarks.query",
+    "jobs": "benchmarks.jobs",
+    "scaling": "benchmarks.scaling.suite",
 }
 
 

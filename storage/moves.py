@@ -27,17 +27,21 @@ class Moves:
         self._folder = folder
         self._parts = parts
         self._run = run_digest(run)
-        self.paths = [self._find(index, part) for index, part in enumerate(parts)]
+        self.paths = self._found()
 
-    def _find(self, index: int, part: StagedPart) -> Path:
-        staged = Path(part.path)
-        if staged.is_file():
-            return staged
-        # An earlier attempt of this run may have moved it before it died.
-        pattern = f"*-{index:06d}-{self._run}-{part.sha256[:32]}.parquet"
-        for path in self._folder.glob(pattern):
-            return path
-        raise StagedPartError(part.path, "the staged file is missing", "Run the job again; nothing was committed.")
+    def _found(self) -> list[Path]:
+        """Where each file lies: as staged, or moved already by an attempt of this run that died."""
+        missing = [part for part in self._parts if not Path(part.path).is_file()]
+        moved = {path.name.partition("-")[2]: path for path in self._folder.glob(f"*-{self._run}-*")} if missing else {}
+        paths = []
+        for index, part in enumerate(self._parts):
+            staged = Path(part.path)
+            name = str(part_name(part, 0, index, self._run)).partition("-")[2]
+            if not staged.is_file() and name not in moved:
+                problem = "the staged file is missing"
+                raise StagedPartError(part.path, problem, "Run the job again; nothing was committed.")
+            paths.append(staged if staged.is_file() else moved[name])
+        return paths
 
     def check(self) -> list[pq.FileMetaData]:
         """The footers of all files, which are what their records say."""

@@ -17,8 +17,9 @@ from benchmarks.harness.environments import import_path, python_of
 from benchmarks.harness.figures import Sample
 from benchmarks.harness.process_tree import Watched
 
-#: How often the memory of the process tree is looked at.
-_WATCH_S = 0.05
+#: How often the memory of the process tree is looked at: as often as this, unless looking would take more of a core
+#: than its share.
+_WATCH_S, _SHARE, _LONGEST_S = 0.05, 0.03, 2.0
 
 
 class ContenderFailedError(RuntimeError):
@@ -103,10 +104,13 @@ def _watched(command: Sequence[str], path: Path, log: Path, limit_s: float) -> t
 def _seen(process_id: int, hear: int, deadline: float) -> Watched:
     """What the tree did between the child's two signals; it ends with the second, or with the child."""
     watched = Watched(process_id)
-    began = select.select([hear], [], [], max(0.0, deadline - time.monotonic()))[0]
-    if began and os.read(hear, 1) == b"b":
+    told = select.select([hear], [], [], max(0.0, deadline - time.monotonic()))[0]
+    if told and os.read(hear, 1) == b"b":
         watched.start()
-        while time.monotonic() < deadline and not select.select([hear], [], [], _WATCH_S)[0]:
+        pause_s = _WATCH_S
+        while time.monotonic() < deadline and not select.select([hear], [], [], pause_s)[0]:
+            began = time.thread_time()
             watched.look()
+            pause_s = min(_LONGEST_S, max(_WATCH_S, (time.thread_time() - began) / _SHARE))
         watched.look()
     return watched

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import dask
 import dask.dataframe as dd
@@ -44,13 +45,40 @@ def clean_blocks(
         label=label_of(job),
         keys=first if isinstance(first, KeySpec) else None,
     )
-    meta = frame.to_pandas(frame.frame_schema(plan.schema).empty_table())
+    summaries = staging_tasks(plan.blocks, work)
+    while True:
+        try:
+            return execute("clean", summaries, sizes=[block.size_bytes for block in plan.blocks])
+        except TaskDiedError as error:
+            if not _found_crashes([plan.blocks[task] for task in error.tasks], work, error.memory_bytes, execute, note):
+                raise
+
+
+def staging_tasks(
+    blocks: Sequence[Block],
+    work: BlockWork,
+    *,
+    read: Callable[[Block], pd.DataFrame] | None = None,
+    stage: Callable[[pd.DataFrame, pd.DataFrame, BlockWork], pd.DataFrame] = stage_partition,
+) -> list[Any]:
+    """Delayed `BlockSummary` objects, one a block: partitions of a Dask DataFrame, each staged where it was read.
+
+    Parameters
+    ----------
+    blocks
+        What to read.
+    work
+        What to do with it.
+    read, stage
+        Instead of reading and of staging, for measuring what a graph of this shape costs.
+    """
+    meta = frame.to_pandas(frame.frame_schema(work.schema).empty_table())
     # Dask would turn Arrow columns into strings of its own otherwise.
     with dask.config.set({"dataframe.convert-string": False}):
-        rows = dd.from_map(_read_partition, list(plan.blocks), meta=meta, enforce_metadata=False)
-        numbers = dd.from_map(_number, range(len(plan.blocks)), meta=_number(0), enforce_metadata=False)
+        rows = dd.from_map(read or _read_partition, list(blocks), meta=meta, enforce_metadata=False)
+        numbers = dd.from_map(_number, range(len(blocks)), meta=_number(0), enforce_metadata=False)
         staged = rows.map_partitions(
-            stage_partition,
+            stage,
             numbers,
             work,
             meta=pd.DataFrame({"summary": []}, dtype=object),
@@ -59,13 +87,7 @@ def clean_blocks(
         )
         tasks = staged.to_delayed()
     summarise = dask.delayed(_summary)
-    summaries = [summarise(task) for task in tasks]
-    while True:
-        try:
-            return execute("clean", summaries, sizes=[block.size_bytes for block in plan.blocks])
-        except TaskDiedError as error:
-            if not _found_crashes([plan.blocks[task] for task in error.tasks], work, error.memory_bytes, execute, note):
-                raise
+    return [summarise(task) for task in tasks]
 
 
 def _found_crashes(

@@ -1,0 +1,145 @@
+"""Real runs whose stages are timed: what the model is fitted to, and what it has to foretell."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.generate import write_csv
+from benchmarks.harness.contender import OURS, Case, Contender
+from cluster.driver import run_job
+from pipeline.config import parse_job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """A run: how much input, in blocks of which size, on how many workers."""
+
+    size_bytes: int
+    block_bytes: int
+    workers: int
+
+    @property
+    def name(self) -> str:
+        """The shape in words."""
+        return f"{self.size_bytes / 1e6:g} MB in blocks of {self.block_bytes / 1e6:g} MB, {self.workers} workers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """A run that was made.
+
+    Attributes
+    ----------
+    blocks
+        Bytes of each block.
+    stages
+        Seconds by stage, in order, as far as they have a task a block.
+    rest_s
+        All other seconds: the start, stages whose tasks do not rise with blocks, the commit.
+    commit_s
+        The commit among them.
+    """
+
+    shape: Shape
+    blocks: tuple[int, ...]
+    stages: Mapping[str, float]
+    rest_s: float
+    commit_s: float
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return sum(self.stages.values()) + self.rest_s
+
+
+#: Stages with a task for each block.
+BLOCK_STAGES = ("scan", "clean", "settle")
+
+
+class _Stages:
+    """A listener that remembers each stage's tasks and seconds."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, int] = {}
+        self.sizes: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
+
+    def stage_started(self, stage: str, tasks: int, total_bytes: int | None) -> None:
+        self.tasks[stage] = self.tasks.get(stage, 0) + tasks
+        self.sizes[stage] = self.sizes.get(stage, 0) + (total_bytes or 0)
+
+    def stage_finished(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+    def task_done(self, stage: str, done: int, tasks: int, done_bytes: int, rows: int) -> None:
+        """Nothing; single tasks are not timed."""
+
+    def note(self, text: str) -> None:
+        """Nothing; notes are for people."""
+
+
+def run(files: list[str], block: int, workers: int, scratch: str, **_: Any) -> dict[str, Any]:
+    """A run with cleaning, exact deduplication and a commit; its stages' seconds and tasks."""
+    job = {
+        "name": "scaling",
+        "store": str(Path(scratch) / "store"),
+        "source": {"files": files, "block": block},
+        "clean": [{"op": "normalize_unicode"}, {"op": "collapse_whitespace"}, {"op": "trim"}],
+        "dedupe": {"exact": ["text"]},
+        "dataset": {"name": "rows"},
+        "cluster": {"workers": workers},
+    }
+    listener = _Stages()
+    began = time.perf_counter()
+    result = run_job(parse_job(job), workers=workers, listener=listener)
+    seconds = time.perf_counter() - began
+    _KEPT[scratch] = {"fingerprint": result.dataset.fingerprint if result.dataset else "", "read": result.ledger.read}
+    found = {f"stage {name}": value for name, value in listener.seconds.items()}
+    return {"seconds": seconds, "blocks": listener.tasks.get("clean", 0), **found}
+
+
+_KEPT: dict[str, dict[str, Any]] = {}
+
+
+def outputs(scratch: str, **_: Any) -> dict[str, Any]:
+    """The version's fingerprint and how many records were read."""
+    return _KEPT[scratch]
+
+
+def case_of(shape: Shape, folder: Path, seed: int = 0) -> Case:
+    """The run of that shape as a case with one contender, whose input lies in `folder` afterwards."""
+    place = folder / f"in-{shape.size_bytes}"
+    files = sorted(place.glob("*.csv")) or write_csv(place, shape.size_bytes, files=2, seed=seed)
+    ours = Contender(
+        name=OURS,
+        run="benchmarks.scaling.runs:run",
+        check="benchmarks.scaling.runs:outputs",
+        arguments={"files": list(map(str, files)), "block": shape.block_bytes, "workers": shape.workers},
+    )
+    work = {"bytes": float(sum(path.stat().st_size for path in files))}
+    return Case(name=shape.name, contenders=[ours], equal=("fingerprint", "read"), work=work, limit_s=1800)
+
+
+def timed_of(shape: Shape, size_bytes: float, measures: Mapping[str, float], seconds: float) -> Timed:
+    """What a run measured, as the model sees it."""
+    count = int(measures["blocks"])
+    stages = {name: float(measures[f"stage {name}"]) for name in BLOCK_STAGES if f"stage {name}" in measures}
+    return Timed(
+        shape=shape,
+        blocks=(int(size_bytes) // count,) * count,
+        stages=stages,
+        rest_s=seconds - sum(stages.values()),
+        commit_s=0.0,
+    )
+
+
+def grid(sizes: Sequence[int], blocks: Sequence[int], workers: Sequence[int]) -> list[Shape]:
+    """All shapes of these."""
+    return [
+        Shape(size_bytes=size, block_bytes=block, workers=count)
+        for size in sizes
+        for block in blocks
+        for count in workers
+    ]

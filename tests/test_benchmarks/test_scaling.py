@@ -1,0 +1,154 @@
+"""The simulator against arithmetic, the fit against costs that are known, and a graph without work for real."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.scaling import simulate
+from benchmarks.scaling.fit import check, fitted
+from benchmarks.scaling.graph import GraphCost, graph_cost
+from benchmarks.scaling.plan import SIZES, WORKERS, batch_for, block_for, planned
+from benchmarks.scaling.runs import Shape, Timed
+from benchmarks.scaling.simulate import Cluster, Costs, StageCost, even_blocks, forecast
+
+FREE = Costs(
+    start_s=0,
+    stages={"clean": StageCost(fixed_s=0.1, byte_s=1e-8)},
+    hand_over_s=0,
+    scheduler_s=0,
+    collect_s=0,
+    commit_s=0,
+    file_s=0,
+)
+
+
+def seconds(costs: Costs, blocks: list[int], workers: int, batch: int = 1) -> float:
+    return forecast(costs, blocks, Cluster(workers=workers), batch=batch).seconds
+
+
+def test_a_hundred_equal_blocks_take_workers_in_rounds() -> None:
+    blocks = [10**7] * 100
+    assert seconds(FREE, blocks, 1) == pytest.approx(20.0)
+    assert seconds(FREE, blocks, 4) == pytest.approx(5.0)
+    assert seconds(FREE, blocks, 3) == pytest.approx(math.ceil(100 / 3) * 0.2)
+    assert seconds(FREE, blocks, 1_000) == pytest.approx(0.2)
+
+
+def test_a_scheduler_that_is_slow_is_the_limit_and_batches_relieve_it() -> None:
+    slow = dataclasses.replace(FREE, scheduler_s=0.01)
+    blocks = [10**7] * 10_000
+    found = forecast(slow, blocks, Cluster(workers=1_000))
+    assert found.bottleneck == "scheduler"
+    # One message at the start of each worker too.
+    assert found.seconds == pytest.approx(100 + 10, rel=0.02)
+    assert forecast(slow, blocks, Cluster(workers=10)).bottleneck == "workers"
+    batched = forecast(slow, blocks, Cluster(workers=1_000), batch=10)
+    assert batched.seconds < found.seconds / 4
+
+
+def test_every_part_can_be_the_bottleneck() -> None:
+    blocks, cluster = [10**7] * 1_000, Cluster(workers=1_000)
+    for part, cost in {
+        "driver": {"collect_s": 1.0},
+        "commit": {"file_s": 1.0},
+        "storage": {"storage_bytes_s": 1e6},
+        "start": {"start_s": 1e6},
+        "workers": {"scheduler_s": 1e-9},
+    }.items():
+        found = forecast(dataclasses.replace(FREE, **cost), blocks, cluster)  # type: ignore[arg-type]
+        assert found.bottleneck == part
+        assert found.seconds >= found.bounds[part]
+
+
+@given(
+    st.lists(st.integers(1, 10**8), min_size=1, max_size=60),
+    st.integers(1, 20),
+    st.floats(0, 0.2),
+    st.floats(0, 0.2),
+    st.integers(1, 7),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_forecast_beats_its_bounds_and_more_workers_never_harm_free_ones(
+    blocks: list[int], workers: int, scheduler_s: float, collect_s: float, batch: int
+) -> None:
+    costs = dataclasses.replace(FREE, scheduler_s=scheduler_s, collect_s=collect_s)
+    found = forecast(costs, blocks, Cluster(workers=workers), batch=batch)
+    assert found.seconds >= max(found.bounds.values()) * (1 - 1e-9)
+    longest = max(0.1 + 1e-8 * size for size in blocks)
+    assert seconds(FREE, blocks, workers) >= longest * (1 - 1e-9)
+    assert seconds(FREE, blocks, workers) <= sum(0.1 + 1e-8 * size for size in blocks) / workers + longest + 1e-9
+
+
+def test_a_long_stage_goes_on_at_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = dataclasses.replace(FREE, scheduler_s=0.0004, collect_s=0.0009, hand_over_s=0.0001)
+    blocks = [10**7] * 20_000
+    whole = seconds(costs, blocks, 150)
+    monkeypatch.setattr(simulate, "MOST_EVENTS", 4_000)
+    assert seconds(costs, blocks, 150) == pytest.approx(whole, rel=0.01)
+
+
+GRAPH = GraphCost(
+    blocks=1_000,
+    workers=2,
+    build_s=1.0,
+    run_s=9.0,
+    driver_cpu_s=2.0,
+    scheduler_cpu_s=3.0,
+    workers_cpu_s=4.0,
+    driver_bytes=1,
+    scheduler_bytes=1,
+    reduce_s=0.1,
+    commit_s=1.0,
+    reopen_s=0.1,
+)
+
+
+def made(blocks: int, block: int, workers: int, crowding: float) -> Timed:
+    """A run of a machine whose costs are known: 0.1 s a block, 10 ns a byte, 5 s for the rest."""
+    return Timed(
+        shape=Shape(size_bytes=blocks * block, block_bytes=block, workers=workers),
+        blocks=(block,) * blocks,
+        stages={"clean": (0.1 + 1e-8 * block) * blocks / workers * crowding},
+        rest_s=5.0,
+        commit_s=0.0,
+    )
+
+
+def test_the_fit_finds_the_costs_that_made_the_runs() -> None:
+    costs = fitted([made(100, 10**7, 1, 1), made(10, 10**8, 1, 1), made(100, 10**7, 2, 1.25)], GRAPH)
+    assert costs.stages["clean"].fixed_s == pytest.approx(0.1)
+    assert costs.stages["clean"].byte_s == pytest.approx(1e-8)
+    assert costs.crowding[2] == pytest.approx(1.25)
+    assert costs.start_s == 5.0
+    [checked] = check(costs, [made(50, 4 * 10**7, 2, 1.25)])
+    assert abs(checked.error) < 0.05
+
+
+def test_one_block_size_leaves_the_costs_open() -> None:
+    with pytest.raises(ValueError, match="blocks of one size"):
+        fitted([made(100, 10**7, 1, 1), made(50, 10**7, 1, 1)], GRAPH)
+
+
+def test_the_plan_goes_from_a_terabyte_to_a_petabyte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "MOST_EVENTS", 2_000)
+    monkeypatch.setattr("benchmarks.scaling.plan.SIZES", SIZES[:2])
+    rows = list(planned(dataclasses.replace(FREE, scheduler_s=0.001, collect_s=0.002)))
+    assert [row.workers for row in rows] == [*WORKERS, *WORKERS]
+    assert all(row.batched.seconds <= row.as_is.seconds * 1.3 for row in rows)
+    assert {row.as_is.bottleneck for row in rows} >= {"workers", "driver"}
+    assert block_for(10**12) == 64 * 10**6
+    assert block_for(10**15) == 10**9
+    assert sum(even_blocks(10**9 + 1, 10**8)) == 10**9 + 1
+    assert batch_for(100, 10_000) == 1
+
+
+def test_a_graph_without_work_is_built_scheduled_and_committed(tmp_path: Path) -> None:
+    cost = graph_cost(40, 1, tmp_path)
+    assert cost.blocks == 40
+    assert min(cost.build_s, cost.run_s, cost.commit_s, cost.driver_cpu_s, cost.scheduler_cpu_s) > 0
+    assert min(cost.scheduler_bytes, cost.driver_bytes) > 50e6
+    assert cost.task_s == cost.run_s / 40
