@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from oracles_cleaning import WHITESPACE, make_frame
 
 from pipeline.errors import DataError
-from pipeline.ingest.operations import splice
+from pipeline.ingest.operations import EmptyText, clean, splice
+from pipeline.ingest.operations.filters import _UNSEEN
 from pipeline.ingest.operations.normal_forms import HARD, INERT, SIMPLE, normal_form
 from pipeline.ingest.operations.splice import Rows, spliced
 from pipeline.ingest.operations.text import CollapseWhitespace, NormalizeUnicode, Trim
@@ -143,3 +144,24 @@ def test_texts_beyond_what_an_array_holds_are_refused(monkeypatch):
     with pytest.raises(DataError, match="grow to 11 bytes"):
         spliced(texts, Rows(zero, np.zeros(8, np.uint8), zero, zero + 8))
     assert spliced(texts, Rows(zero, np.full(7, 97, np.uint8), zero, zero + 7)).to_pylist() == ["aaaaaaa", "def"]
+
+
+@given(texts=st.lists(st.none() | st.text(alphabet="ab \t\n\u3000\uff21\u00a8e\u0301中", max_size=12), max_size=40))
+def test_steps_that_splice_together_do_what_they_do_one_by_one(texts: list[str | None]) -> None:
+    steps = [NormalizeUnicode(), CollapseWhitespace(), Trim(), NormalizeUnicode(form="NFC"), CollapseWhitespace()]
+    table = make_frame({"text": pa.array(texts, pa.string())}, [at % 3 == 1 for at in range(len(texts))])
+    single, changed = table, []
+    for step in steps:
+        outcome = step.apply(single)
+        single = outcome.table
+        changed.append(outcome.changed)
+    together = clean(table, steps)
+    assert together.table.equals(single)
+    assert together.changed == tuple(changed)
+
+
+@pytest.mark.parametrize("shape", ["{}", " {}", "{}\u200b"])
+def test_every_code_point_that_cannot_be_seen_makes_an_empty_text(shape: str) -> None:
+    texts = pa.chunked_array([[shape.format(c) for c in SCALARS], [None, ""]])
+    expected = pc.fill_null(pc.match_substring_regex(texts, _UNSEEN), True)
+    assert EmptyText().select_texts(texts).tolist() == expected.to_pylist()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from itertools import product
 
 import numpy as np
 import pytest
@@ -87,6 +88,25 @@ def test_fast_scan_equals_walking_the_table_from_every_state(case, padding):
     dialect, data = case
     # Long inputs leave the lockstep part; the padding changes no state in a way that hides a difference.
     data = data + b"w" * padding + data
+    found = transitions(as_bytes(data), dialect)
+    for state in range(STATES):
+        assert walked(data, dialect, state) == (
+            found.exits[state],
+            found.first[state],
+            found.last[state],
+            found.well[state],
+            found.badly[state],
+        )
+
+
+@given(
+    st.lists(st.sampled_from([b"a" * 70, b"b,c\n", b"\n" * 65, b",", b'"', b'""', b"\r\n", b"x" * 9]), max_size=60),
+    st.sampled_from([Dialect(), Dialect(quote=None), Dialect(escape="\\"), Dialect(cr_ends=True), LINES]),
+)
+@settings(max_examples=150, deadline=None)
+def test_transitions_over_long_stretches_without_quotes(pieces, dialect):
+    # Entry states are followed one by one at first; only behind that are stretches taken in strides.
+    data = b"0123456," * 70 + b"".join(pieces)
     found = transitions(as_bytes(data), dialect)
     for state in range(STATES):
         assert walked(data, dialect, state) == (
@@ -232,6 +252,26 @@ def test_too_long_records_are_the_same_at_every_block_size(lines, block, longest
     assert [verdict == RECORD_TOO_LONG for verdict in verdicts] == [
         end - start > longest for start, end in zip(whole.starts, whole.ends, strict=True)
     ]
+
+
+EDGE_BYTES = bytes.fromhex("00 41 7f 80 8f 90 9f a0 bf c0 c1 c2 df e0 e1 ec ed ee ef f0 f1 f3 f4 f5 ff")
+
+
+@pytest.mark.parametrize("before", [b"", b"a" * 70, "é".encode(), "中".encode()])
+@pytest.mark.parametrize("behind", [b"", b"\x80", b"a" * 70])
+def test_every_short_sequence_is_utf8_where_python_says_so(before, behind):
+    for length in range(4):
+        for middle in product(EDGE_BYTES, repeat=length):
+            data = before + bytes(middle) + behind
+            assert is_utf8(as_bytes(data)) == decodes(data), data
+
+
+def decodes(data):
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @given(st.binary(max_size=40), st.integers(1, 20))

@@ -1,6 +1,6 @@
 """All clean operations: their union for the job file, checking a list of them against a schema, and running it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, get_args
 
@@ -13,7 +13,7 @@ from pipeline.ingest.operations.custom import Python
 from pipeline.ingest.operations.filters import EmptyText, FilterLength
 from pipeline.ingest.operations.language import DetectLanguage, FilterLanguage
 from pipeline.ingest.operations.masking import Mask
-from pipeline.ingest.operations.operation import Operation, content_columns
+from pipeline.ingest.operations.operation import Operation, SplicingOperation, content_columns, splice_together
 from pipeline.ingest.operations.quality import FilterC4, FilterGopher, FilterSymbols, KeepSentences
 from pipeline.ingest.operations.repair import FixText, StripHtml
 from pipeline.ingest.operations.repetition import FilterRepetition
@@ -94,12 +94,34 @@ class Cleaned:
 
 def clean(table: pa.Table, operations: Sequence[Operation]) -> Cleaned:
     """The frame after all `operations`, in order, with the rows that each changed."""
-    changed = []
-    for operation in operations:
-        outcome = operation.apply(table)
-        table = outcome.table
-        changed.append(outcome.changed)
+    changed: list[int] = []
+    for together in _runs(operations):
+        first = together[0]
+        if isinstance(first, SplicingOperation):
+            splicing = [operation for operation in together if isinstance(operation, SplicingOperation)]
+            outcomes = splice_together(table, splicing)
+        else:
+            outcomes = [first.apply(table)]
+        table = outcomes[-1].table
+        changed += [outcome.changed for outcome in outcomes]
     return Cleaned(table=table, changed=tuple(changed))
+
+
+def _runs(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
+    """The operations in order; splicing ones on the same columns together, all others alone."""
+    run: list[Operation] = []
+    for operation in operations:
+        if run and not (_splices(run[-1]) and _splices(run[-1]) == _splices(operation)):
+            yield run
+            run = []
+        run.append(operation)
+    if run:
+        yield run
+
+
+def _splices(operation: Operation) -> tuple[str, ...]:
+    """The columns that the operation splices; none where it works another way."""
+    return operation.targets if isinstance(operation, SplicingOperation) else ()
 
 
 def added(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Filters: rules that leave rows out for what their text is like."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
+from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.operations.operation import FilterOperation, plain_texts, require_text
 from pipeline.ingest.operations.text import CONTROLS, JOINERS, WHITESPACE, ZERO_WIDTH
+from storage.compiled import kernel
 
 _UNSEEN = f"^[{WHITESPACE}{CONTROLS}{ZERO_WIDTH}{JOINERS}]*$"
 
@@ -34,6 +36,27 @@ class TextFilter(FilterOperation):
         return selected
 
 
+@kernel
+def _may_be_unseen(data: Any, offsets: Any, unseen: Any) -> None:
+    """Texts that begin with a character that shows for certain (ASCII, U+4000 to U+9FFF) are struck off `unseen`."""
+    for row in range(len(unseen)):
+        start = offsets[row]
+        if start < offsets[row + 1]:
+            first = data[start]
+            if (first > 0x20 and first < 0x7F) or (first >= 0xE4 and first <= 0xE9):
+                unseen[row] = False
+
+
+def _unseen(texts: pa.Array) -> npt.NDArray[np.bool_]:
+    data, offsets, valid = text_buffers(texts)
+    unseen = np.ones(len(texts), np.bool_)
+    _may_be_unseen(data, offsets, unseen)
+    unseen |= ~valid
+    rows = np.flatnonzero(unseen)
+    unseen[rows] = pc.fill_null(pc.match_substring_regex(texts.take(pa.array(rows)), _UNSEEN), True)
+    return unseen
+
+
 class EmptyText(TextFilter):
     """Leave out rows without a text: null, or nothing that can be seen. Part of every job with a text column.
 
@@ -44,7 +67,7 @@ class EmptyText(TextFilter):
 
     def select_texts(self, texts: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
         """Null, and texts of white space, control and zero-width characters alone."""
-        return np.asarray(pc.fill_null(pc.match_substring_regex(texts, _UNSEEN), True))
+        return np.concatenate([_unseen(chunk) for chunk in texts.chunks] or [np.zeros(0, np.bool_)])
 
 
 class FilterLength(TextFilter):

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import uint8
 
 from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.dedupe.tokens import point_at
@@ -90,13 +89,17 @@ def _is_known(character: str) -> bool:
     return unicodedata.category(character) != "Cn"
 
 
+#: Comparisons with constants of the bytes' own type become vector instructions; with others they would be widened.
+_C2, _E4, _E9 = np.uint8(0xC2), np.uint8(0xE4), np.uint8(0xE9)
+
+
 @kernel
 def _suspect(window: Any) -> Any:
     """Whether a stretch of bytes may hold a character that is not inert: any but ASCII and U+4000 to U+9FFF."""
-    found = uint8(0)
+    found = False
     for j in range(_STRIDE):
         a = window[j]
-        found |= uint8(a >= 0xC2) & uint8((a < 0xE4) | (a > 0xE9))
+        found |= (a >= _C2) & ((a < _E4) | (a > _E9))
     return found
 
 

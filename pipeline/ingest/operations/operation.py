@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from pipeline import frame
 from pipeline.errors import JobFileError
-from pipeline.ingest.operations.splice import Rows, spliced
+from pipeline.ingest.operations.splice import Overlay, Rows, spliced
 from pipeline.problems import unknown
 from pipeline.settings import Settings
 
@@ -134,19 +134,35 @@ class SplicingOperation(TextOperation):
         """The new texts, same length and type; null exactly where `texts` is null."""
         return spliced(texts, self.rewritten(texts, np.ones(len(texts), np.bool_)))
 
-    def map_column(
-        self, column: pa.ChunkedArray, live: npt.NDArray[np.bool_]
-    ) -> tuple[pa.ChunkedArray, npt.NDArray[np.bool_]]:
-        """The column with the texts of live rows mapped, and which rows differ from before, shape (rows,)."""
-        if pa.types.is_dictionary(column.type):
-            return super().map_column(column, live)
-        chunks, different, start = [], np.zeros(len(column), np.bool_), 0
-        for chunk in column.chunks:
-            new = self.rewritten(chunk, live[start : start + len(chunk)])
-            different[start + new.rows] = True
-            chunks.append(spliced(chunk, new))
-            start += len(chunk)
-        return pa.chunked_array(chunks, column.type), different
+    def apply(self, table: pa.Table) -> Outcome:
+        """The frame with the live rows' texts mapped."""
+        [outcome] = splice_together(table, [self])
+        return outcome
+
+
+def splice_together(table: pa.Table, steps: Sequence[SplicingOperation]) -> list[Outcome]:
+    """The outcome of each step in turn, all of which work on the same columns; the last one has the frame after all.
+
+    Each column is copied at most once, however many steps change it.
+    """
+    live = frame.alive(table)
+    changed = [np.zeros(table.num_rows, np.bool_) for _ in steps]
+    for name in steps[0].targets:
+        column = table[name]
+        plain = plain_texts(column)
+        chunks, start, touched = [], 0, False
+        for chunk in plain.chunks:
+            stop = start + len(chunk)
+            overlay = Overlay(chunk)
+            for step, different in zip(steps, changed, strict=True):
+                rows = overlay.change(step.rewritten, live[start:stop])
+                different[start + rows] = True
+                touched |= len(rows) > 0
+            chunks.append(overlay.result())
+            start = stop
+        if touched:
+            table = replace_column(table, name, like(column.type, pa.chunked_array(chunks, plain.type)))
+    return [Outcome(table=table, changed=int(different.sum())) for different in changed]
 
 
 class FilterOperation(ColumnOperation):
@@ -219,8 +235,12 @@ def plain_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def map_texts(column: pa.ChunkedArray, transform: Callable[[pa.Array], pa.Array]) -> pa.ChunkedArray:
     """The column with each chunk mapped; type kept, so that a category stays a category."""
     plain = plain_texts(column)
-    mapped = pa.chunked_array([transform(chunk) for chunk in plain.chunks], plain.type)
-    return mapped if plain.type == column.type else pc.cast(pc.dictionary_encode(mapped), column.type)
+    return like(column.type, pa.chunked_array([transform(chunk) for chunk in plain.chunks], plain.type))
+
+
+def like(kind: pa.DataType, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Plain texts as a column of the text type `kind`: a category stays a category."""
+    return texts if texts.type == kind else pc.cast(pc.dictionary_encode(texts), kind)
 
 
 def differs(old: pa.ChunkedArray, new: pa.ChunkedArray) -> npt.NDArray[np.bool_]:

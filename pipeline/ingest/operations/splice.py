@@ -1,5 +1,6 @@
 """Texts with some rows exchanged: unchanged stretches are copied in bulk, however many rows they span."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,6 +81,76 @@ def spliced(texts: pa.Array, new: Rows) -> pa.Array:
     if texts.offset and validity is not None:
         validity = pa.array(np.asarray(pc.is_valid(texts))).buffers()[1]
     return pa.Array.from_buffers(texts.type, len(texts), [validity, places, out], texts.null_count)
+
+
+@kernel
+def _gather(data: Any, starts: Any, stops: Any, out: Any) -> None:
+    used = 0
+    for k in range(len(starts)):
+        for i in range(starts[k], stops[k]):
+            out[used] = data[i]
+            used += 1
+
+
+def texts_of(new: Rows, kind: pa.DataType) -> pa.Array:
+    """The new texts alone, as an array of text type `kind`."""
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(new.stops - new.starts)])
+    out = np.empty(int(offsets[-1]), np.uint8)
+    _gather(new.data, new.starts, new.stops, out)
+    places = offsets.astype(np.int64 if pa.types.is_large_string(kind) else np.int32)
+    return pa.Array.from_buffers(kind, len(new.rows), [None, pa.py_buffer(places), pa.py_buffer(out)], 0)
+
+
+class Overlay:
+    """A text array that several steps change, one after the other, and that is copied once, at the end.
+
+    A step looks at the array for rows that no step before it changed, and at the few new texts for those.
+
+    Parameters
+    ----------
+    texts
+        The array as it is.
+    """
+
+    def __init__(self, texts: pa.Array) -> None:
+        self._texts = texts
+        self._rows = np.zeros(0, np.int64)
+        self._new = pa.array([], texts.type)
+        self._untouched = np.ones(len(texts), np.bool_)
+
+    def change(
+        self, rewritten: Callable[[pa.Array, npt.NDArray[np.bool_]], Rows], wanted: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.int64]:
+        """Rows that the step changed.
+
+        Parameters
+        ----------
+        rewritten
+            The step: from texts and which of them to look at, to the new texts of those that it changes.
+        wanted
+            Which rows to look at, shape (rows,).
+        """
+        again = rewritten(self._new, wanted[self._rows])
+        first = rewritten(self._texts, wanted & self._untouched)
+        changed = np.concatenate([self._rows[again.rows], first.rows])
+        self._new = spliced(self._new, again)
+        if len(first.rows):
+            rows = np.concatenate([self._rows, first.rows])
+            order = np.argsort(rows, kind="stable")
+            both = pa.concat_arrays([self._new, texts_of(first, self._texts.type)])
+            self._rows, self._new = rows[order], both.take(pa.array(order))
+            self._untouched[first.rows] = False
+        return changed
+
+    def result(self) -> pa.Array:
+        """The array after all steps; type and nulls stay."""
+        if not len(self._rows):
+            return self._texts
+        wide = pa.types.is_large_string(self._new.type)
+        _, at, content = self._new.buffers()
+        offsets = np.frombuffer(at, np.int64 if wide else np.int32, len(self._new) + 1).astype(np.int64)
+        data = np.frombuffer(content, np.uint8) if content is not None and content.size else np.zeros(0, np.uint8)
+        return spliced(self._texts, Rows(self._rows, data, offsets[:-1], offsets[1:]))
 
 
 def at_least_one(size: int) -> int:

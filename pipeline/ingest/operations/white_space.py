@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import uint8
 
 from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.operations.splice import Rows
-from storage.compiled import kernel
+from storage.compiled import inlined, kernel
 
 #: Bytes looked at in one go by the compiled scans: a loop over so many becomes vector instructions.
 _STRIDE = 64
+#: Comparisons with constants of the bytes' own type become vector instructions; with others they would be widened.
+_TAB, _RETURN, _BLANK = np.uint8(9), np.uint8(13), np.uint8(32)
+_80, _81, _C2, _E1, _E2, _E3 = (np.uint8(byte) for byte in (0x80, 0x81, 0xC2, 0xE1, 0xE2, 0xE3))
 
 
 @kernel
@@ -29,10 +31,10 @@ def _is_wide(a: Any, b: Any, c: Any) -> Any:
     return (a == 0xE1 and b == 0x9A and c == 0x80) or (a == 0xE3 and b == 0x80 and c == 0x80)
 
 
-@kernel
+@inlined
 def _plain(byte: Any) -> Any:
     """Whether a byte is not, and does not begin, white space."""
-    return byte > 32 and (byte < 0xC2 or byte > 0xE3)
+    return (byte > _BLANK) & ((byte < _C2) | (byte > _E3))
 
 
 @kernel
@@ -99,15 +101,16 @@ def _suspect(window: Any) -> Any:
 
     `window` begins one byte before the stretch and goes on for two after it.
     """
-    found = uint8(0)
+    found = False
     for j in range(_STRIDE):
         before, a, b, c = window[j], window[j + 1], window[j + 2], window[j + 3]
         found |= (
-            uint8((a >= 9) & (a <= 13))
-            | uint8((a | before) == 32) & uint8((a & before) == 32)
-            | uint8((a == 0xC2) | (a == 0xE1))
-            | uint8((a == 0xE2) & (b <= 0x81))
-            | uint8((a == 0xE3) & (b == 0x80) & (c == 0x80))
+            ((a >= _TAB) & (a <= _RETURN))
+            | ((a == _BLANK) & (before == _BLANK))
+            | (a == _C2)
+            | (a == _E1)
+            | ((a == _E2) & (b <= _81))
+            | ((a == _E3) & (b == _80) & (c == _80))
         )
     return found
 

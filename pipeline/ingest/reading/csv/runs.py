@@ -10,6 +10,8 @@ import numpy.typing as npt
 from storage.compiled import Buffer, kernel
 
 WORD = 8
+#: Bytes that are looked at in one go where only the presence of one kind of byte matters.
+STRIDE = 64
 _ONES = np.uint64(0x0101010101010101)
 _TOPS = np.uint64(0x8080808080808080)
 _ONE = np.uint64(1)
@@ -46,6 +48,16 @@ def _matches(word: Buffer, first: Buffer, second: Buffer, third: Buffer, fourth:
 @kernel
 def _lowest(matches: Buffer) -> Buffer:
     return np.int64((((matches - _ONE) & _ONES) * _ONES) >> _TOP_BYTE) - 1
+
+
+@kernel
+def holds(words: Buffer, i: int, wanted: int) -> bool:
+    """Whether one of the `STRIDE` bytes from `i` on is that of the pattern `wanted`."""
+    found = np.uint64(0)
+    for j in range(0, STRIDE, WORD):
+        differing = words[i + j] ^ wanted
+        found |= (differing - _ONES) & ~differing
+    return bool(found & _TOPS)
 
 
 @kernel

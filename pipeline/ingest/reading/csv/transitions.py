@@ -35,6 +35,7 @@ from pipeline.ingest.reading.csv.dialect import (
     Dialect,
     transition_table,
 )
+from pipeline.ingest.reading.csv.runs import STRIDE, holds, pattern, words_of
 from storage.compiled import Buffer, kernel
 
 #: Columns of a scan, one row for each entry state.
@@ -77,7 +78,7 @@ def transitions(data: npt.NDArray[np.uint8], dialect: Dialect) -> Transitions:
         The dialect.
     """
     facts = np.empty((STATES, FACTS), dtype=np.int64)
-    _follow_all(data, transition_table(dialect), dialect.marks, facts)
+    _follow_all(data, words_of(data), transition_table(dialect), dialect.marks, facts)
     columns = [tuple(int(value) for value in facts[:, column]) for column in range(FACTS)]
     return Transitions(
         exits=columns[EXIT], first=columns[FIRST], last=columns[LAST], well=columns[WELL], badly=columns[BADLY]
@@ -85,7 +86,9 @@ def transitions(data: npt.NDArray[np.uint8], dialect: Dialect) -> Transitions:
 
 
 @kernel
-def _follow_all(data: Buffer, table: Buffer, marks: Buffer, facts: Buffer) -> None:  # noqa: C901 - one compiled loop
+def _follow_all(  # noqa: C901 - one compiled loop
+    data: Buffer, words: Buffer, table: Buffer, marks: Buffer, facts: Buffer
+) -> None:
     size = data.shape[0]
     states = facts.shape[0]
     head = min(size, _LOCKSTEP_BYTES)
@@ -109,7 +112,7 @@ def _follow_all(data: Buffer, table: Buffer, marks: Buffer, facts: Buffer) -> No
             if facts[entry, EXIT] == meeting and leader < 0:
                 leader = entry
         if leader >= 0:
-            rest = _follow(data, head, meeting, marks)
+            rest = _follow(data, words, head, meeting, marks)
             for entry in range(states):
                 # Exits of the rest are kept apart (negative) until every meeting point is done.
                 if facts[entry, EXIT] == meeting:
@@ -137,11 +140,16 @@ def _note(facts: Buffer, entry: int, step: int, i: int) -> None:
 
 
 @kernel
-def _follow(data: Buffer, i: int, state: int, marks: Buffer) -> tuple[int, int, int, int, int]:  # noqa: C901 - one compiled loop
+def _follow(  # noqa: C901 - one compiled loop
+    data: Buffer, words: Buffer, i: int, state: int, marks: Buffer
+) -> tuple[int, int, int, int, int]:
     """Exit state, first and last record start, fields closed well and badly: the automaton as plain loops."""
     size = data.shape[0]
     delimiter, quote, escape, cr_ends, skip_spaces = marks[0], marks[1], marks[2], marks[3] == 1, marks[4] == 1
     first, last, well, badly = -1, -1, 0, 0
+    # Without escapes, bare carriage returns and skipped spaces, a stretch without quotes needs no look at each byte.
+    striding = quote >= 0 and escape < 0 and not cr_ends and not skip_spaces
+    quotes = pattern(quote, LF)
     stops = np.zeros(256, dtype=np.uint8)
     stops[LF] = 1
     if cr_ends:
@@ -151,6 +159,24 @@ def _follow(data: Buffer, i: int, state: int, marks: Buffer) -> tuple[int, int, 
     if escape >= 0:
         stops[escape] = 1
     while i < size:
+        if striding and state != CLOSING:
+            begin = i
+            while i + STRIDE <= size and not holds(words, i, quotes):
+                i += STRIDE
+            if i > begin:
+                if state != QUOTED:
+                    k = i
+                    while k > begin and data[k - 1] != LF:
+                        k -= 1
+                    if k > begin:
+                        last = k
+                    while first < 0 and begin < k:
+                        begin += 1
+                        if data[begin - 1] == LF:
+                            first = begin
+                    byte = data[i - 1]
+                    state = START if byte == LF else (FIELD if byte == delimiter else UNQUOTED)
+                continue
         if state == QUOTED:
             if escape < 0:
                 while i < size and data[i] != quote:
