@@ -10,6 +10,7 @@ import orjson
 
 from pipeline.config import JobConfig
 from pipeline.ingest.reading.files.listing import list_files
+from pipeline.ingest.reading.files.remote import is_uri, state_of
 
 
 def inputs_digest(job: JobConfig) -> str:
@@ -21,7 +22,10 @@ def inputs_digest(job: JobConfig) -> str:
         If a pattern means no file.
     """
     root = Path(job.source.root or ".")
-    files = [[found.name, found.path, *_state(found.path)] for found in list_files(job.source.files, root)]
+    files = [
+        [found.name, found.path, *_state(found.path)]
+        for found in list_files(job.source.files, root, job.source.storage_options)
+    ]
     facts = {"textmill": version("textmill"), "files": files, "code": list(_code(job))}
     return hashlib.sha256(orjson.dumps(facts)).hexdigest()
 
@@ -32,7 +36,9 @@ def work_digest(job: JobConfig, inputs: str) -> str:
     return hashlib.sha256(inputs.encode() + orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _state(path: str) -> tuple[int, int]:
+def _state(path: str) -> tuple[int | str, ...]:
+    if is_uri(path):
+        return state_of(path)
     try:
         found = Path(path).stat()
     except OSError:

@@ -176,6 +176,10 @@ def parse_job(tables: dict[str, Any], origin: str = "job") -> JobConfig:
     """
     problems: list[str] = []
     expanded = expand_variables(tables, os.environ, problems)
+    source = tables.get("source")
+    if isinstance(source, dict) and isinstance(source.get("storage_options"), dict):
+        # Filled in where files are opened, so that no secret is part of the job.
+        expanded["source"]["storage_options"] = source["storage_options"]
     try:
         job = JobConfig.model_validate(expanded)
     except ValidationError as error:

@@ -61,7 +61,7 @@ def plan_source(source: SourceConfig, root: Path, execute: Execute, scratch: Pat
         If the job file names a column that no file has.
     """
     tasks = PlanTasks(source, execute, scratch)
-    opened = tasks.opened(list_files(source.files, root))
+    opened = tasks.opened(list_files(source.files, root, source.storage_options))
     files = [*tasks.text_files([file for file in opened if not file.parquet])]
     files += tasks.parquet_files([file for file in opened if file.parquet])
     files.sort(key=lambda settled: settled.file.index)

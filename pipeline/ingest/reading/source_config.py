@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, model_validator
 
 from pipeline.ingest.reading.columns.column_types import parse_type
+from pipeline.ingest.reading.files.remote import literal_secrets
 from pipeline.settings import Settings, Size
 
 #: Blocks beyond this would not fit the 32-bit offsets of one text column.
@@ -138,6 +139,11 @@ class SourceConfig(Settings):
     max_record: Size = 64_000_000
     """The longest record that is read; a longer one is rejected as `record_too_long`."""
 
+    storage_options: dict[str, Any] = Field(default_factory=dict)
+    """How URIs are opened, as the package for their protocol names it: `{ endpoint_url = "http://minio:9000", key =
+    "${S3_KEY}", secret = "${S3_SECRET}" }`. Secrets are given by the names of environment variables, which driver and
+    workers have; what the package reads from the environment by itself (`AWS_ACCESS_KEY_ID` ...) needs no option."""
+
     root: str | None = None
     """The folder that files' names in row ids are relative to; the job file's own where not given. Files outside
     it are named from the folder their pattern starts in."""
@@ -153,6 +159,12 @@ class SourceConfig(Settings):
         marks = [mark for mark in (self.delimiter, self.quote, self.escape) if mark not in {"auto", "none"}]
         if len(set(marks)) != len(marks):
             raise ValueError("delimiter, quote and escape must be three different characters")
+        secrets = literal_secrets(self.storage_options)
+        if secrets:
+            raise ValueError(
+                f"storage_options: {', '.join(secrets)} would be kept in the store as it is written; write "
+                '"${NAME}" and set the environment variable NAME'
+            )
         if self.delimiter == "none":
             raise ValueError('delimiter: "none" is not a character; use format = "lines" for whole lines')
         return self

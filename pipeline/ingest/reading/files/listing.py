@@ -7,17 +7,17 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-
-import fsspec  # type: ignore[import-untyped]
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any, TypeVar
 
 from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.ingest.reading.files.bytes_in import is_uri
+from pipeline.ingest.reading.files.remote import Address, Options, explained, filesystem_of, is_uri
 
 _MAGIC = re.compile(r"[*?\[]")
 #: A folder's files that are data by their names; licences and notes that lie beside them are not.
 _DATA_SUFFIXES = {".csv", ".tsv", ".tab", ".psv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".parq"}
 _DIGITS = re.compile(r"(\d+)")
+PathT = TypeVar("PathT", bound=PurePath)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class FoundFile:
     told: str
 
 
-def list_files(patterns: Sequence[str], root: Path) -> tuple[FoundFile, ...]:
+def list_files(patterns: Sequence[str], root: Path, options: Options | None = None) -> tuple[FoundFile, ...]:
     """The files that `patterns` mean: in the patterns' order, matches of one pattern in natural order, each once.
 
     Parameters
@@ -50,6 +50,8 @@ def list_files(patterns: Sequence[str], root: Path) -> tuple[FoundFile, ...]:
         where they are not named.
     root
         The folder that relative patterns start from.
+    options
+        What URIs are opened with.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def list_files(patterns: Sequence[str], root: Path) -> tuple[FoundFile, ...]:
     names: dict[str, str] = {}
     written: dict[str, str] = {}
     for pattern in patterns:
-        for path, name in _remote(pattern) if is_uri(pattern) else _local(pattern, root):
+        for path, name in _remote(Address(pattern, options or {})) if is_uri(pattern) else _local(pattern, root):
             names.setdefault(path, name)
             written.setdefault(path, _as_written(path, pattern, root))
     return tuple(FoundFile(name=name, path=path, told=written[path]) for path, name in _told_apart(names).items())
@@ -135,13 +137,13 @@ def _files_below(folder: Path) -> list[Path]:
     return telling or files
 
 
-def _literal_folder(pattern: Path) -> Path:
+def _literal_folder(pattern: PathT) -> PathT:
     parts = []
     for part in pattern.parts[:-1]:
         if _MAGIC.search(part):
             break
         parts.append(part)
-    return Path(*parts)
+    return type(pattern)(*parts)
 
 
 def _nothing_found(pattern: str, whole: Path, anchor: Path) -> SourceError:
@@ -164,23 +166,39 @@ def _nothing_found(pattern: str, whole: Path, anchor: Path) -> SourceError:
     return SourceNotFoundError(pattern, f"{what} in {anchor}", f"{hint} Correct [source] files.")
 
 
-def _remote(pattern: str) -> list[tuple[str, str]]:
-    try:
-        filesystem, inner = fsspec.core.url_to_fs(pattern)
-    except (ImportError, ValueError) as error:
-        raise SourceError(pattern, f"this kind of address cannot be opened: {error}", "Install its package.") from error
-    if _MAGIC.search(inner):
-        paths = [path for path in filesystem.glob(inner) if filesystem.isfile(path)]
-        anchor = _literal_folder(Path(inner)).as_posix()
-    elif filesystem.isdir(inner):
-        paths, anchor = filesystem.find(inner), inner
-    else:
-        paths, anchor = ([inner], str(PurePosixPath(inner).parent)) if filesystem.exists(inner) else ([], inner)
-    kept = [path for path in paths if not _ignored(PurePosixPath(path).name)]
-    if not kept:
-        raise SourceNotFoundError(pattern, "matches no object", "Correct [source] files.")
-    named = [(filesystem.unstrip_protocol(path), path.removeprefix(anchor.rstrip("/")).lstrip("/")) for path in kept]
+def _remote(pattern: Address) -> list[tuple[str, str]]:
+    filesystem, inner = filesystem_of(pattern)
+    with explained(pattern):
+        # A listing kept from before would hide files that have come since.
+        filesystem.invalidate_cache()
+        paths, anchor = _remote_paths(filesystem, inner)
+    if not paths:
+        what = "matches no object" if _MAGIC.search(inner) else "no such object or folder (not found)"
+        raise SourceNotFoundError(pattern, what, "Correct [source] files.")
+    named = [
+        (Address(filesystem.unstrip_protocol(path), pattern.options), path.removeprefix(anchor).lstrip("/"))
+        for path in paths
+    ]
     return sorted(named, key=lambda pair: natural_key(pair[1]))
+
+
+def _remote_paths(filesystem: Any, inner: str) -> tuple[list[str], str]:
+    """The files that a path or pattern means, and the folder that their names start below."""
+    if _MAGIC.search(inner):
+        found = filesystem.glob(inner, detail=True)
+        anchor = _literal_folder(PurePosixPath(inner)).as_posix()
+    else:
+        about = filesystem.info(inner)
+        if about["type"] != "directory":
+            return [inner], str(PurePosixPath(inner).parent)
+        found, anchor = filesystem.find(inner, detail=True), inner
+    below = anchor.rstrip("/")
+    files = [path for path, about in found.items() if about["type"] == "file" and not path.endswith("/")]
+    return [path for path in files if not _any_ignored(path.removeprefix(below))], below
+
+
+def _any_ignored(path: str) -> bool:
+    return any(_ignored(part) for part in PurePosixPath(path).parts if part != "/")
 
 
 def _told_apart(names: dict[str, str]) -> dict[str, str]:
