@@ -159,6 +159,11 @@ class ClientExecute:
                     raise
                 if time.monotonic() > deadline:
                     raise StalledError(stage, self._timeout_s, 1) from None
+            except OSError as error:
+                # Either the task's own, or the connection went while its answer was fetched.
+                if future.status == "error":
+                    raise
+                raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
 
     def _next(self, arrived: "Queue[int]", stage: str, pending: int) -> int:
         """The number of the next task that is through; workers are counted, and replaced, while waiting."""

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from dask import delayed
 
-from cluster.errors import ProfileError, StalledError, WorkerLostError
+from cluster.errors import ClusterLostError, ProfileError, StalledError, WorkerLostError
 from cluster.execute import ClientExecute
 from cluster.memory import PeakMemory
 from cluster.progress import Silence
@@ -181,3 +181,31 @@ def test_peak_memory_sees_a_child(tmp_path):
 def test_errors_survive_pickling(error):
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again)) == (type(error), str(error))
+
+
+class Answering:
+    """A future whose answer cannot be fetched."""
+
+    def __init__(self, status, error):
+        self.status = status
+        self.error = error
+
+    def result(self, timeout):
+        raise self.error
+
+    def done(self):
+        return True
+
+
+class Connected:
+    """A client of a scheduler that nobody knows to be gone yet."""
+
+    status = "running"
+
+
+def test_a_connection_lost_while_an_answer_is_fetched_is_a_lost_cluster_and_no_failure_of_the_task():
+    execute = ClientExecute(Connected(), Silence(), 10.0, 0)
+    with pytest.raises(ClusterLostError, match="reset by peer"):
+        execute._result("clean", Answering("finished", ConnectionResetError("reset by peer")))
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        execute._result("clean", Answering("error", FileNotFoundError("no such file")))
