@@ -70,6 +70,8 @@ def _targets(runs: Any) -> Iterator[str]:
         )
         for verdict, case in sorted(found, key=lambda one: order[one[0].word])
     ]
+    if not rows:
+        return
     yield "## Targets\n"
     yield markdown(("verdict", "suite", "case", "target", "wanted", "found"), rows) + "\n"
 
@@ -111,7 +113,7 @@ def machine_told(machine: Mapping[str, Any], when: str = "") -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return (
         f"{when + ': ' if when else ''}{machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory_bytes'] / 1e9:.0f} GB, load {machine['load']:g} at the start, {machine['system']}, Python "
+        f"{machine['memory_bytes'] / 1e9:.0f} GB, load {machine['load']:g}, {machine['system']}, Python "
         f"{machine['python']}; {versions}."
     )
 
