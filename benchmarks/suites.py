@@ -12,6 +12,7 @@ MODULES: Mapping[str, str] = {
     "query": "benchmarks.query",
     "jobs": "benchmarks.jobs",
     "scaling": "benchmarks.scaling.suite",
+    "train": "benchmarks.train",
 }
 
 
