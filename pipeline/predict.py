@@ -10,6 +10,7 @@ from pipeline.text.hashing import hash_texts
 from pipeline.train.columns import as_text
 from pipeline.train.evaluate import opened_model
 from pipeline.train.explain import text_features
+from pipeline.train.input_profile import InputProfile
 from pipeline.train.model import TrainedModel
 
 #: The columns that prediction adds.
@@ -21,7 +22,8 @@ REASONS = pa.field("reasons", pa.string())
 def predict_table(table: pa.Table, model: TrainedModel, text: str | None = None, *, reasons: int = 0) -> pa.Table:
     """The table with the columns "predicted" (label) and "probability" (of that label) at its end.
 
-    A row whose text is null has null in both. A text without any feature gets the label that is most frequent in
+    A row whose text is null has null in both. A text that gets no label, since none reaches its threshold, has null and
+    the largest probability. A text without any feature gets the label that is most frequent in
     training. Columns of these names that the table has already are replaced.
 
     Parameters
@@ -40,6 +42,13 @@ def predict_table(table: pa.Table, model: TrainedModel, text: str | None = None,
     ModelError
         If the table has no such column.
     """
+    return predict_and_profile(table, model, text, reasons=reasons)[0]
+
+
+def predict_and_profile(
+    table: pa.Table, model: TrainedModel, text: str | None = None, *, reasons: int = 0
+) -> tuple[pa.Table, InputProfile]:
+    """As `predict_table`, and what the model saw of the rows whose text is not null."""
     name = text if text is not None else model.text
     if name not in table.column_names:
         raise ModelError(
@@ -48,10 +57,12 @@ def predict_table(table: pa.Table, model: TrainedModel, text: str | None = None,
             "Name the column that holds the texts",
         )
     texts = as_text(table[name])
-    chances = model.probabilities(hash_texts(texts, model.weighting.features))
-    best = chances.argmax(axis=1)
+    hashed = hash_texts(texts, model.weighting.features)
+    chances = model.probabilities(hashed)
+    decided = model.decide(chances)
+    best = np.where(decided < 0, chances.argmax(axis=1), decided)
     known = pc.is_valid(texts)
-    labels = pa.array(model.labels, pa.string()).take(pa.array(best))
+    labels = pa.array(model.labels, pa.string()).take(pa.array(decided, mask=decided < 0))
     columns = {
         PREDICTED: pc.if_else(known, labels, pa.scalar(None, pa.string())),
         PROBABILITY: pc.if_else(known, pa.array(chances[np.arange(len(best)), best]), pa.scalar(None, pa.float64())),
@@ -63,7 +74,9 @@ def predict_table(table: pa.Table, model: TrainedModel, text: str | None = None,
         if field.name in table.column_names:
             table = table.drop_columns([field.name])
         table = table.append_column(field, column)
-    return table
+    there = np.asarray(known)
+    seen = hashed if there.all() else hashed[np.flatnonzero(there)]
+    return table, InputProfile.of(seen, model.known(seen), decided[there], len(model.labels))
 
 
 def predict_frame(frame: pd.DataFrame, model_folder: str, text: str | None = None, *, reasons: int = 0) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,11 +22,14 @@ from pipeline.ingest.reading.read import read_block
 from pipeline.ingest.reading.source_config import SourceConfig
 from pipeline.ingest.reading.source_plan import Block, SourcePlan
 from pipeline.ledger import REJECTED, Ledger, merged
-from pipeline.predict import predict_table
-from pipeline.train.columns import as_text, needed_columns, require_columns, rows_that_test
-from pipeline.train.config import SplitConfig, TrainConfig
-from pipeline.train.evaluate import Tally, opened_model, tally
+from pipeline.predict import predict_and_profile, predict_table
+from pipeline.train.columns import as_text, needed_columns, require_columns
+from pipeline.train.config import TrainConfig
+from pipeline.train.evaluate import Tally, merged_tallies, opened_model, tally
+from pipeline.train.input_profile import InputDrift, InputProfile, measure_input
 from pipeline.train.model import TrainedModel
+from pipeline.train.sides import SplitPlan, sides_of
+from pipeline.train.split_plan import plan_split
 from storage.parquet import StagedPart, write_part
 from storage.scan import Span, cut, read_spans
 from storage.versions import Snapshot
@@ -45,6 +49,7 @@ class ScoredPart:
     part: StagedPart
     ledger: Ledger
     labels: Mapping[str, int]
+    profile: InputProfile
 
     @property
     def progress_rows(self) -> int:
@@ -68,6 +73,8 @@ class Scored:
         What became of every record; a record that could not be read is rejected, not scored.
     labels
         Rows by predicted label.
+    drift
+        How the input stands beside the rows that the model was tested on; empty where the model does not know.
     """
 
     parts: tuple[StagedPart, ...]
@@ -75,6 +82,7 @@ class Scored:
     plan: SourcePlan
     ledger: Ledger
     labels: Mapping[str, int]
+    drift: tuple[InputDrift, ...] = ()
 
 
 def text_steps(model: TrainedModel, *, allow_code: bool = False) -> tuple[Operation, ...]:
@@ -184,7 +192,15 @@ def score_files(
         plan=plan,
         ledger=merged(each.ledger for each in scored),
         labels=dict(sorted(labels.items())),
+        drift=tuple(_drift(model, [each.profile for each in scored])),
     )
+
+
+def _drift(model: TrainedModel, profiles: Sequence[InputProfile]) -> list[InputDrift]:
+    then = model.evaluation.get("profile")
+    if then is None or not profiles:
+        return []
+    return measure_input(InputProfile.from_dict(then), reduce(InputProfile.merge, profiles), model.labels)
 
 
 def _text_column(model: TrainedModel, schema: pa.Schema, text: str | None) -> str:
@@ -214,7 +230,7 @@ def score_block(
     # The reading is shown as it was, the prediction is made from the cleaned text.
     clean_text = cleaned_texts(rows[text], steps, model.text)
     place = rows.schema.get_field_index(text)
-    scored = predict_table(rows.set_column(place, text, clean_text), model, text, reasons=reasons)
+    scored, profile = predict_and_profile(rows.set_column(place, text, clean_text), model, text, reasons=reasons)
     scored = scored.set_column(place, rows.schema.field(text), rows[text])
     part = write_part(scored, Path(folder) / f"scored-{block.index:08d}.parquet")
     labels = Counter(label for label in scored["predicted"].to_pylist() if label is not None)
@@ -222,15 +238,22 @@ def score_block(
         part=part,
         ledger=Ledger(read=table.num_rows, kept=rows.num_rows, **{REJECTED: dict(sorted(rejected.items()))}),
         labels=dict(labels),
+        profile=profile,
     )
 
 
 def evaluate_version(
-    model_folder: Path, snapshot: Snapshot, execute: Execute, *, text: str | None = None, label: str | None = None
+    model_folder: Path,
+    snapshot: Snapshot,
+    execute: Execute,
+    scratch: Path,
+    *,
+    text: str | None = None,
+    label: str | None = None,
 ) -> Tally:
     """How a model does on the labelled rows of a stored version.
 
-    On the version that it was trained on, only the rows that it did not learn from count.
+    On the version that it was trained on, only the rows that its split kept for testing count.
 
     Parameters
     ----------
@@ -240,6 +263,8 @@ def evaluate_version(
         The version.
     execute
         Runs the tasks.
+    scratch
+        A folder that all workers see.
     text, label
         The columns; those of the model's training where not given.
 
@@ -250,18 +275,16 @@ def evaluate_version(
     """
     model = opened_model(str(model_folder))
     train = TrainConfig.model_validate(model.lineage.get("train") or {})
-    train = train.model_copy(update={"text": text or train.text, "label": label or train.label})
-    split = train.split if is_trained_on(model, snapshot) else None
-    columns = needed_columns(train) if split is not None else (train.text, train.label)
-    require_columns(snapshot.schema, columns, snapshot.version.dataset)
+    columns = (text or train.text, label or train.label)
+    needed = (*columns, *needed_columns(train)) if is_trained_on(model, snapshot) else columns
+    needed = tuple(dict.fromkeys(needed))
+    require_columns(snapshot.schema, needed, snapshot.version.dataset)
+    plan = plan_split(snapshot, train, scratch / "split", execute) if is_trained_on(model, snapshot) else None
     tasks = [
-        delayed(evaluate_spans, pure=False)(str(model_folder), spans, snapshot.schema, columns, train, split)
+        delayed(evaluate_spans, pure=False)(str(model_folder), spans, snapshot.schema, needed, columns, train, plan)
         for spans in cut(snapshot, _BLOCK_ROWS)
     ]
-    total = Tally.empty(len(model.labels))
-    for part in execute("evaluate", tasks):
-        total = total.merge(part)
-    return total
+    return merged_tallies("evaluate", tasks, len(model.labels), execute)
 
 
 def is_trained_on(model: TrainedModel, snapshot: Snapshot) -> bool:
@@ -275,15 +298,17 @@ def evaluate_spans(
     model_folder: str,
     spans: Sequence[Span],
     schema: pa.Schema,
-    columns: Sequence[str],
+    needed: Sequence[str],
+    columns: tuple[str, str],
     train: TrainConfig,
-    split: SplitConfig | None,
+    plan: SplitPlan | None,
 ) -> Tally:
-    """The tally of one block's labelled rows; of those that test alone where `split` is given."""
+    """The tally of one block's labelled rows; of those that test alone where a plan is given."""
     model = opened_model(model_folder)
-    table = read_spans(spans, columns, schema=schema)
-    texts, labels = as_text(table[train.text]), as_text(table[train.label])
+    table = read_spans(spans, needed, schema=schema)
+    texts, labels = (as_text(table[name]) for name in columns)
     counted = pc.is_valid(labels)
-    if split is not None:
-        counted = pc.and_(counted, pa.array(rows_that_test(table, texts, split)))
-    return tally(model.predict_proba(texts.filter(counted)), labels.filter(counted).to_pylist(), model.labels)
+    if plan is not None:
+        counted = pc.and_(counted, pa.array(sides_of(table, as_text(table[train.text]), train, plan).tests))
+    chances = model.predict_proba(texts.filter(counted))
+    return tally(chances, labels.filter(counted).to_pylist(), model.labels, model.decide(chances), curves=True)

@@ -7,6 +7,7 @@ from typing import Any
 from storage.layout import StoreLayout
 from storage.locks import locked
 from storage.registry import Models, Runs, dataset_of
+from storage.stages import STAGES, StageChange, Stages
 from storage.table import has_table
 
 
@@ -23,6 +24,7 @@ class Records:
         self.layout = layout
         self._runs = Runs(layout)
         self._models = Models(layout)
+        self._stages = Stages(layout)
 
     def record_run(self, run_id: str, record: Mapping[str, Any]) -> None:
         """Nothing; the run has this record (anything JSON can hold) from now on."""
@@ -57,13 +59,64 @@ class Records:
             return self._models.put(model_id, staged_folder, record)
 
     def models(self) -> list[dict[str, Any]]:
-        """The records of all models, newest first, each with its id under ``"id"``."""
-        return self._models.all()
+        """The records of all models, newest first, each with its id under ``"id"`` and its ``"stage"`` if any."""
+        stages = self._stages.now()
+        return [_staged(record, stages) for record in self._models.all()]
 
     def model(self, model_id: str) -> dict[str, Any]:
-        """The record of a model by its id or the start of it; raises `ModelNotFoundError`."""
-        return self._models.get(model_id)
+        """The record of a model by its id, the start of it, or ``NAME@STAGE``, with its "stage" if it has one.
+
+        Raises
+        ------
+        ModelNotFoundError
+            If there is none.
+        """
+        record = self._models.get(self._model_id(model_id))
+        return _staged(record, self._stages.now())
 
     def model_path(self, model_id: str) -> Path:
-        """The folder of a model by its id or the start of it; raises `ModelNotFoundError`."""
-        return self._models.path(model_id)
+        """The folder of a model by its id, the start of it, or ``NAME@STAGE``; raises `ModelNotFoundError`."""
+        return self._models.path(self._model_id(model_id))
+
+    def set_stage(self, model_id: str, stage: str, *, message: str = "", author: str = "") -> list[StageChange]:
+        """The changes made; a model that takes another's place in production retires it.
+
+        Parameters
+        ----------
+        model_id
+            As for `model`.
+        stage
+            "candidate", "production" or "retired".
+        message, author
+            For people.
+
+        Raises
+        ------
+        ModelNotFoundError
+            If there is no such model.
+        ValueError
+            If there is no such stage.
+        """
+        if stage not in STAGES:
+            raise ValueError(f"{stage!r} is no stage; there are {', '.join(STAGES)}")
+        record = self.model(model_id)
+        name = str(record.get("name") or record["id"])
+        with locked(self.layout.system("stages").lock.with_name("stages-put.lock")):
+            return self._stages.put(record["id"], name, stage, message=message, author=author)
+
+    def stages(self) -> dict[str, str]:
+        """Model -> its stage, of the models that have one."""
+        return self._stages.now()
+
+    def stage_history(self, model_id: str) -> list[StageChange]:
+        """What stages a model has been in, the oldest first; raises `ModelNotFoundError`."""
+        return self._stages.history(self.model(model_id)["id"])
+
+    def _model_id(self, wanted: str) -> str:
+        name, separator, stage = wanted.rpartition("@")
+        return self._stages.find(name, stage, list(self._models.rows())) if separator and stage in STAGES else wanted
+
+
+def _staged(record: dict[str, Any], stages: Mapping[str, str]) -> dict[str, Any]:
+    stage = stages.get(record["id"])
+    return record if stage is None else {**record, "stage": stage}

@@ -1,7 +1,7 @@
 """What a query may see of a store: pinned versions of the datasets it names, and the system tables.
 
-``_system.runs``, ``models``, ``tags``, ``versions``, ``sources`` and ``fates`` are made for the query from the store's
-own records; fates are read from their files through a join with whose they are.
+``_system.runs``, ``models``, ``stages``, ``tags``, ``versions``, ``sources`` and ``fates`` are made for the query from
+the store's own records; fates are read from their files through a join with whose they are.
 """
 
 import json
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from storage.fates import FATE_SCHEMA, FATES_SCHEMA, fates_files
 from storage.history import entries, head_of
@@ -17,12 +18,13 @@ from storage.query import Relations
 from storage.registry import Models, Runs
 from storage.sources import version_sources
 from storage.sql_text import list_of, no_rows, quoted, rows_of_snapshot
+from storage.stages import Stages
 from storage.system import SERIAL, SystemTable
 from storage.tags import Tags
 from storage.vacuumed import vacuumed_numbers
 from storage.versions import Snapshot
 
-SYSTEM_TABLES = ("fates", "models", "runs", "sources", "tags", "versions")
+SYSTEM_TABLES = ("fates", "models", "runs", "sources", "stages", "tags", "versions")
 _VERSIONS = pa.schema(
     [(name, pa.string()) for name in ("dataset", "fingerprint", "run", "mode", "message", "author", "created_at")]
     + [(name, pa.int64()) for name in ("version", "rows", "bytes", "files", "origin")]
@@ -91,6 +93,11 @@ def _models(layout: StoreLayout, _names: list[str], moment: int) -> _Made:
     return rows.filter(pa.array(there, pa.bool_())), _everything("models"), []
 
 
+def _stages(layout: StoreLayout, _names: list[str], moment: int) -> _Made:
+    rows = Stages(layout).table.read()
+    return rows.filter(pc.less_equal(rows[SERIAL], moment)), _everything("stages"), []
+
+
 def _tags(layout: StoreLayout, _names: list[str], moment: int) -> _Made:
     rows = _newest_rows(Tags(layout).table, ["dataset", "tag"], moment)
     return rows.filter(rows["version"].is_valid()), _everything("tags"), []
@@ -149,6 +156,7 @@ _MAKERS: dict[str, Callable[[StoreLayout, list[str], int], _Made]] = {
     "models": _models,
     "runs": _runs,
     "sources": _sources,
+    "stages": _stages,
     "tags": _tags,
     "versions": _versions,
 }

@@ -262,7 +262,7 @@ class Store(Carrying):
         return found
 
     def _system_tables(self) -> list[DatasetLayout]:
-        tables = (self._tags.table, self._runs.table, self._models.table)
+        tables = (self._tags.table, self._runs.table, self._models.table, self._stages.table)
         return [table.layout for table in tables if has_table(table.layout)]
 
     def vacuum(self, name: str, *, older_than_hours: float = DEFAULT_AGE_HOURS, dry_run: bool = False) -> VacuumReport:
@@ -284,8 +284,10 @@ class Store(Carrying):
             names: dict[int, list[str]] = {}
             for tag, number in self._tags.of(name).items():
                 names.setdefault(number, []).append(f"tag {tag}")
+            stages = self.stages()
             for number, models in self._models.pins(name).items():
-                names.setdefault(number, []).extend(f"model {model}" for model in models)
+                told = (f"model {one} ({stages[one]})" if one in stages else f"model {one}" for one in models)
+                names.setdefault(number, []).extend(told)
             pins = {number: tuple(sorted(texts)) for number, texts in names.items()}
             report = vacuum(layout, pins, older_than_hours=older_than_hours, dry_run=dry_run)
         for table in self._system_tables():

@@ -62,9 +62,11 @@ class Model:
         return self._trained.metrics
 
     def predict(self, texts: Sequence[str | None]) -> list[str | None]:
-        """The label of each text; None for None."""
-        best = self.predict_proba(texts).argmax(axis=1)
-        return [None if text is None else self.labels[place] for text, place in zip(texts, best.tolist(), strict=True)]
+        """The label of each text; None for None, and where no label reaches its threshold."""
+        places = self._trained.decide(self.predict_proba(texts)).tolist()
+        return [
+            None if text is None or place < 0 else self.labels[place] for text, place in zip(texts, places, strict=True)
+        ]
 
     def predict_proba(self, texts: Sequence[str | None]) -> npt.NDArray[np.float64]:
         """The probability of each label, in the order of `labels`, shape (texts, labels); rows add up to one."""

@@ -11,6 +11,7 @@ from scipy import sparse
 from pipeline.text.config import FeatureConfig
 from pipeline.text.grams import CHAR_CODE, CHAR_WB_CODE, CHINESE_CODE, WORD_CODE, hash_documents
 from pipeline.text.murmur import content_hashes
+from pipeline.text.normal_hashes import normal_hashes
 from pipeline.text.unicode_tables import unicode_tables
 
 _Item = TypeVar("_Item", bound=np.generic)
@@ -97,6 +98,17 @@ def hash_contents(texts: pa.Array | pa.ChunkedArray, seed: int) -> npt.NDArray[n
     """A keyed 64-bit hash (MurmurHash64A) of each text's bytes, shape (rows,); equal texts have equal hashes."""
     offsets, data = text_buffers(texts)
     return content_hashes(read_only(offsets), read_only(data), np.uint64(seed))
+
+
+def hash_normal_forms(texts: pa.Array | pa.ChunkedArray, seed: int) -> npt.NDArray[np.uint64]:
+    """A keyed 64-bit hash (MurmurHash64A) of each text's normal form, shape (rows,).
+
+    The normal form is the text's words (letters, digits and underscores) in lower case with one blank between two, or
+    the lower-cased text where it has no word: texts that differ in case, punctuation or spacing alone hash the same.
+    """
+    offsets, data = text_buffers(texts)
+    tables = unicode_tables()
+    return normal_hashes(read_only(offsets), read_only(data), tables.lower, tables.kinds, np.uint64(seed))
 
 
 def csr(

@@ -24,7 +24,7 @@ _FINAL_SIGMA = 0x3C2
 _CASE_MATTERS = ((0x0, 0x20000), (0xE0000, 0xE1000))
 
 #: Scripts written without spaces, whose characters the Chinese analyzer takes one by one: first, last code point.
-_IDEOGRAPHS = (
+IDEOGRAPHS = (
     (0x1100, 0x11FF),  # Hangul letters
     (0x2E80, 0x2FDF),  # radicals
     (0x3005, 0x30FF),  # iteration marks, kana
@@ -80,7 +80,7 @@ def unicode_tables() -> UnicodeTables:
     kinds = np.fromiter(map(str.isalnum, characters), np.uint8, len(characters)) * np.uint8(WORD)
     kinds[ord("_")] |= WORD
     kinds |= np.fromiter(map(str.isspace, characters), np.uint8, len(characters)) * np.uint8(SPACE)
-    for first, last in _IDEOGRAPHS:
+    for first, last in IDEOGRAPHS:
         kinds[first : last + 1] |= (kinds[first : last + 1] & WORD) * np.uint8(IDEOGRAPH)
     # str.lower looks past ignorable code points for a cased one before the sigma.
     for first, stop in _CASE_MATTERS:

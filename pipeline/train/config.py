@@ -5,38 +5,29 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pipeline.settings import Settings
+from pipeline.train.split_config import SplitConfig
 
 #: Solvers that can be named in a job file.
 Solver = Literal["incremental", "lbfgs"]
 
 
-class SplitConfig(Settings):
-    """Which rows are kept from training to test the model: a share, the rows of some files, or those a column marks."""
+class ThresholdConfig(Settings):
+    """Thresholds of probability that are chosen on the rows that validate, instead of taking the likeliest label.
 
-    test: float | str = 0.2
-    """The share of rows that test, chosen by a hash of the text, so that equal texts are never separated and no
-    order matters. With `column`: the value that marks a test row."""
+    With two labels there is one threshold, for the second label or the one named. With more labels each has its own, or
+    only the one named.
+    """
 
-    seed: int = Field(default=42, ge=0, lt=2**63)
-    """Another seed chooses another share."""
+    target: Literal["f1", "precision", "recall"] = "f1"
+    """What to reach: the largest `f1`, or at least so much `precision` (with the most recall) or `recall` (with the
+    most precision). Where each of several labels has a threshold for precision or recall, a text that reaches none gets
+    no label."""
 
-    test_files: tuple[str, ...] = ()
-    """Patterns of source files whose rows test, such as `["*test.csv"]`; all other rows train."""
+    at_least: float = Field(default=0.9, gt=0, le=1)
+    """The precision or recall to reach."""
 
-    column: str | None = None
-    """A column that says on which side a row is."""
-
-    @model_validator(mode="after")
-    def _one_way_to_split(self) -> "SplitConfig":
-        if self.column is not None and self.test_files:
-            raise ValueError("column and test_files exclude each other; give one of them")
-        if self.column is not None and not isinstance(self.test, str):
-            raise ValueError(f'column = "{self.column}" needs the value that marks a test row, such as test = "test"')
-        if self.column is None and isinstance(self.test, str):
-            raise ValueError(f'test = "{self.test}" is not a share; write a number such as 0.2, or name the column too')
-        if isinstance(self.test, float) and not 0 < self.test < 1:
-            raise ValueError(f"test = {self.test} is not a share; write a number between 0 and 1, such as 0.2")
-        return self
+    label: str | None = None
+    """The only label that has a threshold."""
 
 
 class TrainConfig(Settings):
@@ -53,7 +44,8 @@ class TrainConfig(Settings):
     """The column with the label."""
 
     split: SplitConfig = SplitConfig()
-    """Which rows test the model: `{ test = 0.2, seed = 42 }`, `{ test_files = ["*test.csv"] }` or
+    """Which rows test the model: `{ test = 0.2, seed = 42 }`, `{ stratify = true }`, `{ group = "customer" }`,
+    `{ time = "created_at", cut = 2024-06-01 }`, `{ test_files = ["*test.csv"] }` or
     `{ column = "split", test = "test" }`."""
 
     epochs: int = Field(default=6, ge=1, le=1000)
@@ -71,6 +63,17 @@ class TrainConfig(Settings):
     validation: float = Field(default=0, ge=0, lt=1)
     """The share of training rows that is set aside to see after each epoch whether learning still helps, chosen as test
     rows are; the epoch that was best for them is kept. 0: all rows are learned in all epochs."""
+
+    calibration: Literal["none", "temperature", "isotonic"] = "none"
+    """What makes probabilities mean what they say, fitted on the rows that validate: one number that all scores are
+    multiplied by (`temperature`), or the share of rows seen at each probability (`isotonic`, for many rows)."""
+
+    threshold: ThresholdConfig | None = None
+    """How thresholds are chosen, as in `{ target = "precision", at_least = 0.95, label = "spam" }`; the likeliest label
+    where not given."""
+
+    learning_curve: bool = False
+    """Whether to measure the accuracy after an epoch over ever more of the training rows: one epoch's work more."""
 
     patience: int = Field(default=1, ge=1)
     """With `validation`: learning stops after so many epochs in a row that did not help."""
@@ -103,6 +106,8 @@ class TrainConfig(Settings):
             raise ValueError('l1 is for solver = "incremental"; remove it, or choose that solver')
         if self.solver == "lbfgs" and self.l2 == 0:
             raise ValueError('solver = "lbfgs" needs l2 above 0, or there may be no optimum; write l2 = 0.1')
+        if self.validation == 0 and (self.calibration != "none" or self.threshold is not None):
+            raise ValueError("calibration and threshold are fitted on rows that validate; write validation = 0.1")
         if self.average and self.validation > 0:
             raise ValueError("average and validation exclude each other; give one of them")
         return self

@@ -1,8 +1,8 @@
 """How good a model is on the rows that test: counts that merge block by block, and the figures made from them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,21 @@ from pipeline.execute import Execute
 from pipeline.passed_file import PassedFile
 from pipeline.text.portable_math import portable_log
 from pipeline.train.hashed import HashedBlock
+from pipeline.train.input_profile import InputProfile
 from pipeline.train.model import TrainedModel, load_model
+from pipeline.train.score_bins import ScoreBins, calibration_figures, curves_of
 
 #: Probabilities are kept above this before their logarithm is taken, as scikit-learn does.
 _LEAST = float(np.finfo(np.float64).eps)
+#: So many tallies are merged by one task.
+_FAN_IN = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """Word of rows that were tested, for whoever shows progress."""
+
+    progress_rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,12 +41,21 @@ class Tally:
     loss
         Sum of the negative log-probabilities of the true labels.
     unknown
-        Rows by label, and by predicted class, for labels that no training row has.
+        Rows by label, and by predicted class with "none" as the last, for labels that no training row has.
     no_features
         Rows without any feature, for which the model can only say what is frequent.
+    undecided
+        Rows by true label that got no label, since none reached its threshold, shape (classes,), int64.
+    bins
+        Probabilities counted in bins, for curves; None where nobody wants them.
+    profile
+        What the model saw of the rows; None where nobody wants it.
     """
 
     confusion: npt.NDArray[np.int64]
+    undecided: npt.NDArray[np.int64]
+    bins: ScoreBins | None = None
+    profile: InputProfile | None = None
     loss: float = 0.0
     unknown: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     no_features: int = 0
@@ -43,11 +63,11 @@ class Tally:
     @classmethod
     def empty(cls, classes: int) -> "Tally":
         """The tally of no rows."""
-        return cls(confusion=np.zeros((classes, classes), np.int64))
+        return cls(confusion=np.zeros((classes, classes), np.int64), undecided=np.zeros(classes, np.int64))
 
     def merge(self, other: "Tally") -> "Tally":
         """The tally of the rows of both. Losses are added up as floats: merge in a fixed order."""
-        nothing = (0,) * len(self.confusion)
+        nothing = (0,) * (len(self.confusion) + 1)
         unknown = {
             label: tuple(
                 left + right
@@ -57,20 +77,20 @@ class Tally:
         }
         return Tally(
             confusion=self.confusion + other.confusion,
+            undecided=self.undecided + other.undecided,
+            bins=self.bins.merge(other.bins) if self.bins and other.bins else self.bins or other.bins,
+            profile=self.profile.merge(other.profile)
+            if self.profile and other.profile
+            else self.profile or other.profile,
             loss=self.loss + other.loss,
             unknown=unknown,
             no_features=self.no_features + other.no_features,
         )
 
     @property
-    def progress_rows(self) -> int:
-        """Rows done with it, for whoever shows progress."""
-        return self.rows
-
-    @property
     def rows(self) -> int:
         """Rows that were tested."""
-        return int(self.confusion.sum()) + sum(map(sum, self.unknown.values()))
+        return int(self.confusion.sum()) + int(self.undecided.sum()) + sum(map(sum, self.unknown.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +114,14 @@ class LabelFigures:
         }
 
 
-def tally(probabilities: npt.NDArray[np.float64], labels: Sequence[str], classes: Sequence[str]) -> Tally:
+def tally(
+    probabilities: npt.NDArray[np.float64],
+    labels: Sequence[str],
+    classes: Sequence[str],
+    decided: npt.NDArray[np.int64] | None = None,
+    *,
+    curves: bool = False,
+) -> Tally:
     """The tally of these predictions.
 
     Parameters
@@ -105,22 +132,29 @@ def tally(probabilities: npt.NDArray[np.float64], labels: Sequence[str], classes
         The true labels, one a row.
     classes
         The model's labels.
+    decided
+        The number of the label that each row got, -1 for none; the likeliest where not given.
+    curves
+        Whether to count probabilities in bins too.
     """
     places = {label: place for place, label in enumerate(classes)}
-    predicted = probabilities.argmax(axis=1)
-    confusion = np.zeros((len(classes), len(classes)), np.int64)
+    predicted = probabilities.argmax(axis=1) if decided is None else decided
+    # The last column is for rows that got no label.
+    confusion = np.zeros((len(classes), len(classes) + 1), np.int64)
     unknown: dict[str, list[int]] = {}
     loss = 0.0
-    for row, label in enumerate(labels):
-        place = places.get(label)
-        if place is None:
-            unknown.setdefault(label, [0] * len(classes))[predicted[row]] += 1
+    targets = np.array([places.get(label, -1) for label in labels], np.int64)
+    for row, (label, place) in enumerate(zip(labels, targets.tolist(), strict=True)):
+        if place < 0:
+            unknown.setdefault(label, [0] * (len(classes) + 1))[predicted[row]] += 1
             loss -= portable_log(_LEAST)
         else:
             confusion[place, predicted[row]] += 1
             loss -= portable_log(max(float(probabilities[row, place]), _LEAST))
     return Tally(
-        confusion=confusion,
+        confusion=confusion[:, :-1],
+        undecided=confusion[:, -1],
+        bins=ScoreBins.of(probabilities, targets) if curves else None,
         loss=loss,
         unknown={label: tuple(counts) for label, counts in sorted(unknown.items())},
     )
@@ -128,9 +162,9 @@ def tally(probabilities: npt.NDArray[np.float64], labels: Sequence[str], classes
 
 def label_figures(total: Tally, classes: Sequence[str]) -> list[LabelFigures]:
     """Figures of each label that has test rows or was predicted, by label; a share of nothing is 0."""
-    unknown_columns = np.array([*total.unknown.values()], np.int64).reshape(-1, len(classes)).sum(axis=0)
-    predicted = total.confusion.sum(axis=0) + unknown_columns
-    support = total.confusion.sum(axis=1)
+    unknown_columns = np.array([*total.unknown.values()], np.int64).reshape(-1, len(classes) + 1).sum(axis=0)
+    predicted = total.confusion.sum(axis=0) + unknown_columns[:-1]
+    support = total.confusion.sum(axis=1) + total.undecided
     figures = [
         _figures(label, int(total.confusion[place, place]), int(predicted[place]), int(support[place]))
         for place, label in enumerate(classes)
@@ -148,26 +182,86 @@ def _figures(label: str, right: int, predicted: int, support: int) -> LabelFigur
 
 
 def metrics(total: Tally, classes: Sequence[str]) -> dict[str, float | int]:
-    """Accuracy, macro F1, mean log loss and the number of test rows.
+    """Accuracy, macro F1, mean log loss and the number of test rows; with bins also areas and calibration.
 
-    A label that no training row has counts as one with probability 0 and F1 0.
+    These are "roc_auc" and "average_precision" (means over the labels that have them), "calibration_error" and "brier".
+    A label that no training row has counts as one with probability 0 and F1 0. Where rows may get no label, "decided"
+    is the share that got one; the others count as mistakes.
     """
     figures = label_figures(total, classes)
-    return {
+    found: dict[str, float | int] = {
         "accuracy": int(total.confusion.trace()) / total.rows if total.rows else 0.0,
         "macro_f1": sum(one.f1 for one in figures) / len(figures) if figures else 0.0,
         "log_loss": total.loss / total.rows if total.rows else 0.0,
         "test_rows": total.rows,
     }
+    if undecided := int(total.undecided.sum()):
+        found["decided"] = 1 - undecided / total.rows
+    if total.bins is not None:
+        curves = [curves_of(total.bins, place, label) for place, label in enumerate(classes)]
+        for name in ("roc_auc", "average_precision"):
+            values = [value for one in curves if (value := getattr(one, name)) is not None]
+            if values:
+                found[name] = sum(values) / len(values)
+        calibrated = calibration_figures(total.bins)
+        found |= {"calibration_error": calibrated["expected_error"], "brier": calibrated["brier"]}
+    return found
 
 
-def evaluate(model: PassedFile, blocks: Sequence[HashedBlock], classes: int, execute: Execute) -> Tally:
-    """The tally of the test rows of all blocks, merged in the order of the blocks."""
-    tasks = [delayed(evaluate_block, pure=False)(model, block) for block in blocks if block.test_rows]
-    total = Tally.empty(classes)
-    for part in execute("evaluate", tasks):
-        total = total.merge(part)
+def evaluation(total: Tally, classes: Sequence[str]) -> dict[str, Any]:
+    """All there is to tell of the rows that test, as plain values for JSON.
+
+    "labels", "confusion" (first axis: true label, second: predicted), "undecided" (by true label), "per_class" (a dict
+    a label: "label", "precision", "recall", "f1", "support"), "no_features" (rows without any), and with bins "curves"
+    (a dict a label: "label", "roc_auc", "average_precision", "roc", "precision_recall") and "calibration"
+    ("expected_error", "brier", "bins"), and "profile" as `InputProfile.to_dict` gives it.
+    """
+    found: dict[str, Any] = {
+        "labels": list(classes),
+        "confusion": total.confusion.tolist(),
+        "undecided": total.undecided.tolist(),
+        "per_class": [one.to_dict() for one in label_figures(total, classes)],
+        "no_features": total.no_features,
+    }
+    if total.bins is not None:
+        found["curves"] = [curves_of(total.bins, at, label).to_dict() for at, label in enumerate(classes)]
+        found["calibration"] = calibration_figures(total.bins)
+    if total.profile is not None:
+        found["profile"] = total.profile.to_dict()
+    return found
+
+
+def evaluate(
+    model: PassedFile, blocks: Sequence[HashedBlock], classes: int, execute: Execute, *, validation: bool = False
+) -> Tally:
+    """The tally of the test rows of all blocks, or of those that validate, merged in the order of the blocks."""
+    stage = "calibrate" if validation else "evaluate"
+    tasks = [
+        delayed(evaluate_block, pure=False)(model, block, validation=validation)
+        for block in blocks
+        if (block.validation_rows if validation else block.test_rows)
+    ]
+    return merged_tallies(stage, tasks, classes, execute)
+
+
+def merged_tallies(stage: str, tasks: Sequence[Any], classes: int, execute: Execute) -> Tally:
+    """The tallies that `tasks` give, merged in a fixed tree by tasks of their own: no process ever holds them all."""
+    if not tasks:
+        return Tally.empty(classes)
+    level = list(tasks)
+    while len(level) > 1:
+        level = [delayed(_merged, pure=False)(level[at : at + _FAN_IN]) for at in range(0, len(level), _FAN_IN)]
+    told = [delayed(_told, pure=False)(task) for task in tasks]
+    total: Tally = execute(stage, [level[0], *told])[0]
     return total
+
+
+def _merged(parts: Sequence[Tally]) -> Tally:
+    return reduce(Tally.merge, parts)
+
+
+def _told(part: Tally) -> Counted:
+    return Counted(progress_rows=part.rows)
 
 
 @lru_cache(maxsize=2)
@@ -176,10 +270,13 @@ def opened_model(folder: str) -> TrainedModel:
     return load_model(folder)
 
 
-def evaluate_block(passed: PassedFile, block: HashedBlock) -> Tally:
-    """The tally of one block's test rows."""
+def evaluate_block(passed: PassedFile, block: HashedBlock, *, validation: bool = False) -> Tally:
+    """The tally of one block's test rows, or of those that validate."""
     model = opened_model(passed.path)
-    hashed = block.test_matrix()
-    part = tally(model.probabilities(hashed), block.test_label_texts(), model.labels)
-    without = int((np.diff(hashed.indptr) == 0).sum())
-    return Tally(confusion=part.confusion, loss=part.loss, unknown=part.unknown, no_features=without)
+    hashed = block.validation_matrix() if validation else block.test_matrix()
+    labels = block.validation_label_texts() if validation else block.test_label_texts()
+    chances = model.probabilities(hashed)
+    decided = model.decide(chances)
+    part = tally(chances, labels, model.labels, decided, curves=True)
+    profile = InputProfile.of(hashed, model.known(hashed), decided, len(model.labels))
+    return replace(part, no_features=int((np.diff(hashed.indptr) == 0).sum()), profile=profile)

@@ -15,15 +15,19 @@ from pipeline.passed_file import PassedFile
 from pipeline.text.config import FeatureConfig
 from pipeline.text.tfidf import Weighting
 from pipeline.train.cache import mark_used, prune
+from pipeline.train.calibrate import choose_thresholds, fit_isotonic, fit_temperature, missed, require_validation
 from pipeline.train.columns import needed_columns, require_columns
 from pipeline.train.config import TrainConfig
-from pipeline.train.evaluate import Tally, evaluate, label_figures, metrics
+from pipeline.train.evaluate import Tally, evaluate, evaluation, metrics
 from pipeline.train.explain import top_features
 from pipeline.train.hashed import HashedBlock, feature_key, hash_blocks
 from pipeline.train.learn import LearnedWeights, learn
+from pipeline.train.learning_curve import learning_curve
 from pipeline.train.model import TrainedModel
 from pipeline.train.requirements import require_features, require_trainable
+from pipeline.train.score_bins import ScoreBins
 from pipeline.train.shards import mix_blocks, shard_key
+from pipeline.train.split_plan import plan_split
 from storage.versions import Snapshot
 
 
@@ -36,15 +40,14 @@ class FitResult:
     model
         The model, with its lineage and metrics.
     metrics
-        "accuracy", "macro_f1", "log_loss", "test_rows", "train_rows".
+        As `pipeline.train.evaluate.metrics` gives them, and "train_rows".
     evaluation
-        "course" (a dict an epoch: "epoch", "rows", "loss", "validation_loss"), "labels", "confusion" (first axis:
-        true label, second: predicted), "per_class" (a dict a label: "label", "precision", "recall", "f1", "support"),
-        "no_features" (test rows without any).
+        As `pipeline.train.evaluate.evaluation` tells it, with "course" (a dict an epoch: "epoch", "rows", "loss",
+        "validation_loss") and, where asked for, "thresholds" and "learning_curve".
     top_features
         Each label's weightiest n-grams with their weights, the weightiest first.
     seconds
-        Wall time by stage: "features", "train", "evaluate", "explain".
+        Wall time by stage: "features", "train", "calibrate", "evaluate", "explain".
     warnings
         What a person should know: one sentence each.
     train_rows, test_rows
@@ -111,8 +114,10 @@ def fit_model(
     prune(cache)
     watch = _Watch()
     with watch("features"):
-        blocks, frequencies = hash_blocks(snapshot, features, train, folder / "hashed", execute)
+        plan = plan_split(snapshot, train, folder / "split", execute)
+        blocks, frequencies = hash_blocks(snapshot, features, train, folder / "hashed", execute, plan)
         counts = require_trainable(blocks, train)
+        require_validation(blocks, train)
         labels = tuple(counts)
         weighting = Weighting.learned(features, frequencies, sum(counts.values()))
         require_features(weighting, train)
@@ -120,23 +125,60 @@ def fit_model(
         shards = mix_blocks(blocks, labels, weighting, train.seed, place, execute)
     with watch("train"):
         learned = learn(shards, blocks, labels, weighting, tuple(counts.values()), train, place, execute)
+        lineage = {**lineage, "split": plan.to_dict()}
         model = _model_of(learned, labels, weighting, features, train, lineage, blocks)
+    with watch("calibrate"):
+        model = _calibrated(model, blocks, train, folder, execute)
     with watch("evaluate"), _lying_in(folder, model) as lying:
-        tally = evaluate(lying, blocks, len(labels), execute)
+        total = evaluate(lying, blocks, len(labels), execute)
+        told = {**evaluation(total, labels), "course": [one.to_dict() for one in learned.course]}
+        if train.learning_curve:
+            told["learning_curve"] = learning_curve(
+                shards, blocks, labels, weighting, tuple(counts.values()), train, place, execute
+            )
+    warnings = [*_warnings(blocks, total, features, train), *learned.warnings]
+    if model.decision is not None and train.threshold is not None:
+        told["thresholds"] = model.decision.to_dict()
+        warnings += missed(model.decision, train.threshold)
     with watch("explain"):
         explained = top_features(model, snapshot, train, execute)
     train_rows = sum(block.train_rows for block in blocks)
-    figures = {**metrics(tally, labels), "train_rows": train_rows}
+    figures = {**metrics(total, labels), "train_rows": train_rows}
     return FitResult(
-        model=replace(model, metrics=figures),
+        model=replace(model, metrics=figures, evaluation=told),
         metrics=figures,
-        evaluation={**_evaluation(tally, labels), "course": [one.to_dict() for one in learned.course]},
+        evaluation=told,
         top_features=explained,
         seconds=watch.seconds,
-        warnings=(*_warnings(blocks, tally, features, train), *learned.warnings),
+        warnings=tuple(warnings),
         train_rows=train_rows,
-        test_rows=tally.rows,
+        test_rows=total.rows,
     )
+
+
+def _calibrated(
+    model: TrainedModel, blocks: Sequence[HashedBlock], train: TrainConfig, folder: Path, execute: Execute
+) -> TrainedModel:
+    """The model with the calibration and thresholds that `train` asks for."""
+    classes = len(model.labels)
+    if train.calibration != "none":
+        with _lying_in(folder, model) as lying:
+            if train.calibration == "temperature":
+                calibration = fit_temperature(lying, blocks, Path(lying.path), execute)
+            else:
+                calibration = fit_isotonic(_bins(evaluate(lying, blocks, classes, execute, validation=True)))
+        model = replace(model, calibration=calibration)
+    if train.threshold is not None:
+        with _lying_in(folder, model) as lying:
+            bins = _bins(evaluate(lying, blocks, classes, execute, validation=True))
+        model = replace(model, decision=choose_thresholds(bins, model.labels, train.threshold))
+    return model
+
+
+def _bins(total: Tally) -> ScoreBins:
+    if total.bins is None:
+        raise ValueError("no row validates")
+    return total.bins
 
 
 @contextmanager
@@ -167,7 +209,15 @@ def _model_of(
         "course": [one.to_dict() for one in learned.course],
         "rows": {
             name: sum(getattr(block, name) for block in blocks)
-            for name in ("rows", "train_rows", "validation_rows", "test_rows", "missing_label", "no_features")
+            for name in (
+                "rows",
+                "train_rows",
+                "validation_rows",
+                "test_rows",
+                "missing_label",
+                "no_features",
+                "left_out",
+            )
         },
     }
     return TrainedModel(
@@ -178,15 +228,6 @@ def _model_of(
         text=train.text,
         lineage=facts,
     )
-
-
-def _evaluation(tally: Tally, labels: Sequence[str]) -> dict[str, Any]:
-    return {
-        "labels": list(labels),
-        "confusion": tally.confusion.tolist(),
-        "per_class": [one.to_dict() for one in label_figures(tally, labels)],
-        "no_features": tally.no_features,
-    }
 
 
 def _warnings(
@@ -202,6 +243,9 @@ def _warnings(
             f"{without} rows that would have trained and {tally.no_features} test rows have no feature with analyzer "
             f'"{features.analyzer}": the first taught nothing, the others got the most frequent label.'
         )
+    left_out = sum(block.left_out for block in blocks)
+    if left_out:
+        found.append(f"{left_out} rows that would have tested are left out: an equal text trains.")
     if tally.unknown:
         names = ", ".join(f'"{label}"' for label in tally.unknown)
         found.append(f"No row that trains has the label {names}; its test rows count as mistakes.")

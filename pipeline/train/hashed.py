@@ -20,8 +20,9 @@ from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
 from pipeline.text.tfidf import Rows, count_documents
 from pipeline.train.block_files import is_written, open_array, open_rows, read_record, write_block
-from pipeline.train.columns import as_text, needed_columns, rows_that_test, rows_that_validate
+from pipeline.train.columns import as_text, needed_columns
 from pipeline.train.config import TrainConfig
+from pipeline.train.sides import NO_PLAN, SplitPlan, sides_of
 from storage.scan import Span, cut, read_spans
 from storage.versions import Snapshot
 
@@ -49,6 +50,8 @@ class HashedBlock:
         Rows without a label, which can neither train nor test.
     no_features
         Rows without any feature that would have trained.
+    left_out
+        Rows with a label that would test, but whose text trains.
     train_labels, test_labels
         Rows by label; `train_labels` counts those without features too.
     """
@@ -60,6 +63,7 @@ class HashedBlock:
     test_rows: int
     missing_label: int
     no_features: int
+    left_out: int
     train_labels: Mapping[str, int]
     test_labels: Mapping[str, int]
 
@@ -98,6 +102,10 @@ class HashedBlock:
         known = [places.get(label, -1) for label in read_record(Path(self.folder))["labels"]]
         targets: npt.NDArray[np.int32] = np.array([*known, -1], np.int32)[open_array(Path(self.folder), "labels")]
         return targets
+
+    def validation_targets(self, labels: Sequence[str]) -> npt.NDArray[np.int32]:
+        """The place in `labels` of each row that validates, -1 where it is not among them."""
+        return self.targets(labels)[self.train_rows : self.train_rows + self.validation_rows]
 
     def validation_label_texts(self) -> list[str]:
         """The label of each row that validates."""
@@ -140,7 +148,12 @@ def feature_key(snapshot: Snapshot, features: FeatureConfig, train: TrainConfig)
 
 
 def hash_blocks(
-    snapshot: Snapshot, features: FeatureConfig, train: TrainConfig, folder: Path, execute: Execute
+    snapshot: Snapshot,
+    features: FeatureConfig,
+    train: TrainConfig,
+    folder: Path,
+    execute: Execute,
+    plan: SplitPlan = NO_PLAN,
 ) -> tuple[list[HashedBlock], npt.NDArray[np.int32]]:
     """The version's blocks, hashed, and how many rows that train hold each bucket, shape (buckets,).
 
@@ -153,7 +166,7 @@ def hash_blocks(
     size = max(1, min(_BATCH_BLOCKS, len(blocks) // _LEAST_BATCHES))
     batches = [blocks[at : at + size] for at in range(0, len(blocks), size)]
     tasks = [
-        delayed(hash_batch, pure=False)(batch, number * size, snapshot.schema, features, train, folder)
+        delayed(hash_batch, pure=False)(batch, number * size, snapshot.schema, features, train, folder, plan)
         for number, batch in enumerate(batches)
     ]
     sums = [delayed(_counted, pure=False)(task, features.width) for task in tasks]
@@ -171,6 +184,7 @@ def hash_batch(
     features: FeatureConfig,
     train: TrainConfig,
     folder: Path,
+    plan: SplitPlan = NO_PLAN,
 ) -> HashedBatch:
     """Neighbouring blocks, each hashed and written to `folder` under its number, or found there.
 
@@ -184,22 +198,24 @@ def hash_batch(
     start = 0
     for spans, place in zip(blocks, places, strict=True):
         rows = sum(span.rows for span in spans)
-        hashed.append(hash_block(table.slice(start, rows), features, train, place))
+        hashed.append(hash_block(table.slice(start, rows), features, train, place, plan))
         start += rows
     return HashedBatch(blocks=tuple(hashed))
 
 
-def hash_block(table: pa.Table, features: FeatureConfig, train: TrainConfig, folder: Path) -> HashedBlock:
+def hash_block(
+    table: pa.Table, features: FeatureConfig, train: TrainConfig, folder: Path, plan: SplitPlan = NO_PLAN
+) -> HashedBlock:
     """One block's rows, hashed and written to `folder`, or found there."""
     if is_written(folder):
         return _of_record(folder, read_record(folder))
     labels, text = as_text(table[train.label]), as_text(table[train.text])
     labelled = np.asarray(pc.is_valid(labels))
-    tests = rows_that_test(table, text, train.split)
+    rows = sides_of(table, text, train, plan)
     matrix = hash_texts(text, features)
     featured = np.diff(matrix.indptr) > 0
-    validates = rows_that_validate(text, train) & ~tests
-    training, testing = labelled & ~tests & ~validates, labelled & tests
+    validates = rows.validates & ~rows.tests & ~rows.left_out
+    training, testing = labelled & ~(rows.tests | rows.left_out | validates), labelled & rows.tests
     sides = training & featured, labelled & validates & featured, testing
     chosen = np.concatenate([np.flatnonzero(side) for side in sides])
     encoded = labels.take(pa.array(chosen)).dictionary_encode()
@@ -210,6 +226,7 @@ def hash_block(table: pa.Table, features: FeatureConfig, train: TrainConfig, fol
         "test_rows": int(testing.sum()),
         "missing_label": int((~labelled).sum()),
         "no_features": int((training & ~featured).sum()),
+        "left_out": int((labelled & rows.left_out).sum()),
         "train_labels": _label_counts(labels, training),
         "test_labels": _label_counts(labels, testing),
         "labels": encoded.dictionary.to_pylist(),

@@ -29,7 +29,10 @@ _BETTER = 1e-4
 #: Changes when the same settings lead to other states.
 _FORMAT = 2
 #: What a checkpoint does not depend on: how many epochs follow, what is done with them, and the columns' names.
-_NOT_IN_STATE = {"epochs", "patience", "average", "iterations", "solver", "text", "label", "split"}
+_NOT_IN_STATE = {
+    *("epochs", "patience", "average", "iterations", "solver", "text", "label", "split"),
+    *("calibration", "threshold", "learning_curve"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,7 @@ def learn(
     execute
         Runs the tasks.
     """
-    places = folder / f"states-{_state_key(train, counts)}"
+    places = folder / f"states-{state_key(train, counts)}"
     run = _Run(shards, blocks, labels, weighting, counts, train, places, execute)
     if train.solver == "lbfgs":
         return _to_the_optimum(run, folder)
@@ -264,7 +267,7 @@ def _to_the_optimum(run: _Run, folder: Path) -> LearnedWeights:
     )
 
 
-def _state_key(train: TrainConfig, counts: Sequence[int]) -> str:
+def state_key(train: TrainConfig, counts: Sequence[int]) -> str:
     """A name for the states that these settings lead to."""
     facts = {"format": _FORMAT, "train": train.model_dump(mode="json", exclude=_NOT_IN_STATE), "counts": list(counts)}
     return sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

@@ -19,6 +19,8 @@ from pipeline.errors import ModelError
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts, read_only
 from pipeline.text.tfidf import Weighting
+from pipeline.train.calibration import Calibration
+from pipeline.train.decision import Decision
 from pipeline.train.logistic_kernel import probabilities, row_scores
 
 FORMAT = 1
@@ -41,10 +43,14 @@ class TrainedModel:
         Shape (columns,), float32.
     text
         The column it was trained on.
+    calibration
+        What makes its probabilities mean what they say; None where it has none.
+    decision
+        Its thresholds; None where the likeliest label is taken.
     lineage
         What it stems from: dataset, version, settings, libraries. No part of its content.
-    metrics
-        How good it was on its test rows. No part of its content.
+    metrics, evaluation
+        How good it was on its test rows, in short and in full. No part of its content.
     """
 
     labels: tuple[str, ...]
@@ -52,8 +58,11 @@ class TrainedModel:
     weights: npt.NDArray[np.float32]
     intercept: npt.NDArray[np.float32]
     text: str
+    calibration: Calibration | None = None
+    decision: Decision | None = None
     lineage: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float | int] = field(default_factory=dict)
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def sha256(self) -> str:
@@ -61,7 +70,7 @@ class TrainedModel:
 
         Times, paths, lineage and metrics are not in it.
         """
-        digest = sha256(orjson.dumps(self._specification(), option=orjson.OPT_SORT_KEYS))
+        digest = sha256(orjson.dumps(self.specification(), option=orjson.OPT_SORT_KEYS))
         for name, array in self._arrays().items():
             little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
             digest.update(orjson.dumps([name, little.dtype.str, little.shape]))
@@ -70,7 +79,20 @@ class TrainedModel:
 
     def probabilities(self, hashed: sparse.csr_matrix) -> npt.NDArray[np.float64]:
         """Probabilities of all labels for hashed counts, shape (rows, labels)."""
-        return probabilities(self._scores(self.weighting.weigh(hashed, self._places)))
+        scores = self.scores(hashed)
+        return probabilities(scores) if self.calibration is None else self.calibration.chances(scores)
+
+    def scores(self, hashed: sparse.csr_matrix) -> npt.NDArray[np.float32]:
+        """Raw scores of hashed counts, before any calibration, shape (rows, columns)."""
+        return self._scores(self.weighting.weigh(hashed, self._places))
+
+    def known(self, hashed: sparse.csr_matrix) -> int:
+        """How many items of hashed counts are in buckets that the model knows."""
+        return int((self._places[hashed.indices, 0] >= 0).sum())
+
+    def decide(self, chances: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """The number of the label that each row of probabilities gets, -1 for none, shape (rows,)."""
+        return chances.argmax(axis=1).astype(np.int64) if self.decision is None else self.decision.labels(chances)
 
     def features(self, texts: pa.Array | pa.ChunkedArray) -> sparse.csr_matrix:
         """Weighted features of texts, shape (rows, features)."""
@@ -84,9 +106,10 @@ class TrainedModel:
         return self.probabilities(hash_texts(texts, self.weighting.features))
 
     def save(self, folder: Path | str) -> None:
-        """Writes the model into `folder`, made where it is missing: model.json, weights.safetensors, lineage.json and
-        metrics.json.
-        """  # noqa: D205 - one sentence
+        """Writes the model into `folder`, made where it is missing.
+
+        Its files: model.json, weights.safetensors, lineage.json, metrics.json and evaluation.json.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_file(
@@ -94,9 +117,10 @@ class TrainedModel:
             folder / "weights.safetensors",
         )
         for name, facts in (
-            ("model", {**self._specification(), "sha256": self.sha256}),
+            ("model", {**self.specification(), "sha256": self.sha256}),
             ("lineage", self.lineage),
             ("metrics", self.metrics),
+            ("evaluation", self.evaluation),
         ):
             (folder / f"{name}.json").write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
@@ -108,9 +132,16 @@ class TrainedModel:
         bounds, indices = rows.indptr.astype(np.int64), rows.indices
         return row_scores(*map(read_only, (bounds, indices, rows.data, self.weights, self.intercept)))
 
-    def _specification(self) -> dict[str, Any]:
+    def specification(self) -> dict[str, Any]:
+        """What the model computes, but for its numbers, as plain values for JSON."""
         features = self.weighting.features
+        parts = {
+            name: part.to_dict()
+            for name, part in (("calibration", self.calibration), ("decision", self.decision))
+            if part is not None
+        }
         return {
+            **parts,
             "format": FORMAT,
             "kind": "logistic",
             "text": self.text,
@@ -133,8 +164,9 @@ def load_model(folder: Path | str) -> TrainedModel:
     """
     folder = Path(folder)
     try:
-        facts, lineage, metrics = (
-            orjson.loads((folder / f"{name}.json").read_bytes()) for name in ("model", "lineage", "metrics")
+        facts, lineage, metrics, evaluation = (
+            orjson.loads((folder / f"{name}.json").read_bytes())
+            for name in ("model", "lineage", "metrics", "evaluation")
         )
         arrays = load_file(folder / "weights.safetensors")
     except (OSError, orjson.JSONDecodeError, SafetensorError) as error:
@@ -153,8 +185,11 @@ def load_model(folder: Path | str) -> TrainedModel:
         weights=arrays["weights"],
         intercept=arrays["intercept"],
         text=facts["text"],
+        calibration=Calibration.from_dict(facts["calibration"]) if "calibration" in facts else None,
+        decision=Decision.from_dict(facts["decision"]) if "decision" in facts else None,
         lineage=lineage,
         metrics=metrics,
+        evaluation=evaluation,
     )
     if model.sha256 != facts["sha256"]:
         raise ModelError(

@@ -17,12 +17,13 @@ from pipeline.errors import DataError
 from pipeline.execute import run_here
 from pipeline.text.config import FeatureConfig
 from pipeline.train.block_files import StoredCsr, is_written, open_rows, write_block
-from pipeline.train.columns import needed_columns, require_columns, rows_that_test
+from pipeline.train.columns import needed_columns, require_columns
 from pipeline.train.config import SplitConfig, TrainConfig
 from pipeline.train.hashed import feature_key, hash_block, hash_blocks
 from pipeline.train.incremental import epoch_order
 from pipeline.train.order import shuffled
 from pipeline.train.shards import Shard, plan_shards
+from pipeline.train.sides import rows_that_test
 
 
 def split_of(**settings):

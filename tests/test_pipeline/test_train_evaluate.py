@@ -53,9 +53,9 @@ def test_tallies_merge(rows, cut):
 def test_labels_that_the_model_does_not_know_are_mistakes():
     chances = np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]])
     total = tally(chances, ["bill", "praise", "praise"], CLASSES[:2])
-    assert total.unknown == {"praise": (1, 1)}
+    assert total.unknown == {"praise": (1, 1, 0)}
     merged = total.merge(tally(chances[:1], ["thanks"], CLASSES[:2]))
-    assert merged.unknown == {"praise": (1, 1), "thanks": (1, 0)}
+    assert merged.unknown == {"praise": (1, 1, 0), "thanks": (1, 0, 0)}
     figures = metrics(merged, CLASSES[:2])
     assert figures["accuracy"] == 0.25
     assert figures["test_rows"] == 4

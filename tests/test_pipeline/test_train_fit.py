@@ -112,7 +112,7 @@ def test_result_adds_up(tmp_path):
     assert np.sum(result.evaluation["confusion"]) == result.test_rows == result.metrics["test_rows"]
     assert result.evaluation["labels"] == ["bill", "slow", "thanks"]
     assert [one["label"] for one in result.evaluation["per_class"]] == ["bill", "slow", "thanks"]
-    assert list(result.seconds) == ["features", "train", "evaluate", "explain"]
+    assert list(result.seconds) == ["features", "train", "calibrate", "evaluate", "explain"]
     assert any("1 rows have no label" in warning for warning in result.warnings)
     assert any("no feature" in warning for warning in result.warnings)
     assert orjson.loads(orjson.dumps(result.evaluation)) == result.evaluation

@@ -11,10 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from pipeline.execute import run_here
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
-from pipeline.train.columns import rows_that_test, rows_that_validate
 from pipeline.train.config import TrainConfig
 from pipeline.train.fit import fit_model
 from pipeline.train.reproduce import reproduce_model
+from pipeline.train.sides import rows_that_test, sides_of
 
 LINEAGE = {"dataset": "tickets", "version": 1}
 LABELS = ("bill", "slow", "thanks")
@@ -120,7 +120,7 @@ def test_stops_when_rows_set_aside_say_so(tmp_path):
 def test_equal_texts_are_on_one_side_when_rows_validate():
     texts = pa.array([f"text {number}" for number in range(5000)] * 2)
     settings = TrainConfig.model_validate({"validation": 0.25})
-    validates = rows_that_validate(texts, settings)
+    validates = sides_of(pa.table({"text": texts}), texts, settings).validates
     np.testing.assert_array_equal(validates[:5000], validates[5000:])
     tests = rows_that_test(pa.table({"text": texts}), texts, settings.split)
     assert validates.mean() == pytest.approx(0.25, abs=0.02)

@@ -11,7 +11,7 @@ from oracles_report import INCOMPLETE, StrictPage, result_of
 from rich.console import Console
 from sklearn.metrics import precision_recall_fscore_support
 
-from textmill.report import charts, facts, units
+from textmill.report import charts, facts, plots, units
 from textmill.report.page import render_page, write_page
 from textmill.report.terminal import print_report
 
@@ -203,3 +203,51 @@ def test_visible_text_is_one_line_that_cannot_act(text):
 def test_examples_in_the_documentation_hold():
     assert doctest.testmod(units).failed == 0
     assert doctest.testmod(units).attempted >= 5
+
+
+def curve(label, area):
+    points = [[0.0, 0.0], [0.2, area], [1.0, 1.0]]
+    return {"label": label, "roc_auc": area, "average_precision": area, "roc": points, "precision_recall": points}
+
+
+def test_curves_calibration_and_thresholds_are_drawn():
+    labels = [*HOSTILE[:3], "d", "e", "f", "g"]
+    evaluation = {
+        **result_of(tuple(labels))["evaluation"],
+        "curves": [curve(label, 0.5 + number / 20) for number, label in enumerate(labels)],
+        "calibration": {"expected_error": 0.04, "brier": 0.2, "bins": [
+            {"rows": 5, "confidence": 0.5, "accuracy": 0.4}, {"rows": 5, "confidence": 0.9, "accuracy": 0.95},
+        ]}, "learning_curve": [{"rows": 10, "accuracy": 0.5}, {"rows": 1000, "accuracy": 0.9}], "course": [{"epoch": at,
+        "loss": 1 / at, "validation_loss": 2 / at} for at in (1, 2, 3)], "thresholds": {"undecided": True, "expected":
+        {HOSTILE[0]: {"threshold": 0.5, "precision": 0.9, "recall": 0.8}}},
+    }  # fmt: skip
+    drawn = plots.plots(evaluation)
+    assert [plot.title for plot in drawn] == [
+        "ROC", "Precision and recall", "Calibration", "Learning curve", "Loss by epoch",
+    ]  # fmt: skip
+    # Five of seven labels, the weakest first, their points in the square: y grows downwards.
+    assert [line.name for line in drawn[0].lines] == [
+        f"{label} {0.5 + at / 20:.3f}" for at, label in enumerate(labels[:5])
+    ]
+    assert drawn[0].lines[0].points == "0.0,220.0 44.0,110.0 220.0,0.0"
+    assert len(drawn[4].lines) == 2
+    metrics = {**result_of()["metrics"], "roc_auc": 0.875, "calibration_error": 0.0425}
+    page = StrictPage(render_page(result_of(tuple(labels), evaluation=evaluation, metrics=metrics)))
+    lines = [attributes for tag, attributes in page.tags if tag == "polyline"]
+    assert len(lines) == 5 + 5 + 1 + 1 + 2
+    for told in ("the weakest 5 of 7 labels", "expected error 0.040", "Thresholds", "0.875", "gets no label"):
+        assert told in page.text
+    assert "calibration error" in printed(result_of(tuple(labels), evaluation=evaluation, metrics=metrics))
+
+
+def test_one_of_two_roc_curves_is_enough():
+    evaluation = {"curves": [curve("a", 0.7), curve("b", 0.7)]}
+    assert [len(plot.lines) for plot in plots.plots(evaluation)] == [1, 2]
+    assert plots.plots({}) == []
+
+
+def test_rows_that_got_no_label_count_as_missed():
+    evaluation = {"labels": ["a", "b"], "confusion": [[3, 1], [0, 4]], "undecided": [4, 0]}
+    matrix = facts.confusion(result_of(evaluation=evaluation))
+    assert matrix.total == 12
+    assert [(each.recall, each.support) for each in matrix.classes()] == [(3 / 8, 8), (1.0, 4)]

@@ -85,6 +85,7 @@ def go(store, monkeypatch):
         yield run_here, scratch
 
     monkeypatch.setattr("textmill.cli.scoring.executing", here)
+    monkeypatch.setattr("textmill.cli.comparing.executing", here)
 
     def invoke(*words):
         return CliRunner().invoke(cli, [*map(str, words), "--store", store.uri])
@@ -237,3 +238,44 @@ def test_code_in_a_models_job_needs_permission(store, tmp_path):
     model = textmill.load_model(folder, allow_code=True)
     both = model.predict_proba(["<p>還</p>  x", "還 x"])
     np.testing.assert_array_equal(both[0], both[1])
+
+
+def test_two_models_side_by_side(go):
+    told = json.loads(go("models", "--compare", "m1", "m1", "--json").stdout)
+    assert told["dataset"] == {"name": "tickets", "version": 0}
+    assert told["models"][0] == told["models"][1]
+    assert told["significance"]["p_value"] == 1.0
+    text = go("models", "--compare", "m1", "m1", "--on", "later").stdout
+    assert "500 rows of later version 0" in text
+    assert "no more than chance" in text
+    assert go("models", "--on", "later").exit_code == 2
+
+
+def test_input_that_moved_is_told(go, tmp_path):
+    same = pd.DataFrame({"text": [text for text, _ in tickets(300, seed=5)]})
+    same.to_csv(tmp_path / "same.csv", index=False)
+    told = json.loads(go("drift", "m1", tmp_path / "same.csv", "--fail", "--json").stdout)
+    assert told["moved"] is False
+    assert {each["measure"] for each in told["measures"]} == {"labels", "lengths", "unseen"}
+    pd.DataFrame({"text": ["zzqq xxyy vvww"] * 200}).to_csv(tmp_path / "other.csv", index=False)
+    ended = go("drift", "m1", tmp_path / "other.csv", "--fail")
+    assert ended.exit_code == 1
+    assert "moved" in ended.stdout
+    scored = go("predict", "m1", tmp_path / "other.csv", "-o", tmp_path / "out.csv")
+    assert "! drift in unseen" in scored.stderr
+    quiet = go("predict", "m1", tmp_path / "same.csv", "-o", tmp_path / "out.csv")
+    assert "drift" not in quiet.stderr
+
+
+def test_stages_on_the_command_line(go):
+    assert "m1 is in stage production now: good" in go("model", "m1", "--stage", "production", "-m", "good").stdout
+    assert "already" in go("model", "m1", "--stage", "production").stdout
+    told = json.loads(go("model", "m1", "--json").stdout)
+    assert told["stage"] == "production"
+    assert [each["message"] for each in told["stages"]] == ["good"]
+    assert told["evaluation"]["profile"]["grams"] > 0
+    assert "production" in go("models").stdout
+    shown = go("model", "m1@production").stdout
+    assert "good" in shown
+    assert "ROC AUC" in shown
+    assert go("model", "m1", "-m", "why").exit_code == 2

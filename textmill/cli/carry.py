@@ -18,17 +18,33 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     examples=[
         ("textmill export tickets --at approved --output tickets-approved", "rows, fates and records in one folder"),
         ("textmill export tickets --output handover --models", "with the models that learned from it"),
+        ("textmill export MODEL --format onnx --output scorer", "a model for programs without textmill"),
     ]
 )
 @click.argument("name", type=DATASET)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(("folder", "onnx")),
+    default="folder",
+    help="onnx: NAME is a model, written as ONNX with a scorer in plain NumPy.  [default: folder]",
+)
 @click.option("--at", type=VERSION, help="A version: its number, tag, or a time.")
 @click.option("--output", "-o", type=_FOLDER, required=True, help="The folder to write; new or empty.")
 @click.option("--models", is_flag=True, help="Take the models along that learned from the version.")
-def export(name: str, at: int | str | None, output: Path, models: bool, store: str, as_json: bool) -> None:
-    """Write a version with its lineage into one portable folder.
+def export(name: str, kind: str, at: int | str | None, output: Path, models: bool, store: str, as_json: bool) -> None:
+    """Write a version with its lineage into one portable folder, or a model as ONNX.
 
-    It holds plain Parquet files, and a manifest with the SHA-256 of each.
+    A version's folder holds plain Parquet files, and a manifest with the SHA-256 of each. A model's folder holds
+    model.onnx, which takes hashed n-grams, and scorer.py, which hashes texts and scores them with NumPy alone.
     """
+    if kind == "onnx":
+        if at is not None or models:
+            raise click.UsageError("--at and --models are for versions; a model is exported as it is")
+        # What loads models takes a second to load; exporting a version does not need it.
+        from textmill.cli.export_model import export_model
+
+        return export_model(name, output, store, as_json=as_json)
     version = Store.open(store).export(name, output, at=at, models=models)
     if as_json:
         return print_json({"folder": str(output), "version": version_facts(version)})

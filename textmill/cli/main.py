@@ -57,6 +57,7 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "model": ("models", "Show a model: the data it learned from, its settings, its quality."),
         "evaluate": ("scoring", "Measure a model on a dataset."),
         "predict": ("scoring", "Label the rows of files of any size."),
+        "drift": ("scoring", "Show how far live input has moved from a model's data."),
         "reproduce": ("scoring", "Train a model again and compare the bytes."),
     },
     "Shell": {

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.scoring import Scored, evaluate_version, is_trained_on, score_files
-from pipeline.train.evaluate import label_figures, metrics
+from pipeline.train.evaluate import evaluation, label_figures, metrics
 from pipeline.train.model import load_model
 from pipeline.train.reproduce import reproduce_model
 from storage.store import Store
 from textmill.api import model_folder
 from textmill.cli.failures import FAILED
+from textmill.cli.models import print_classes
 from textmill.cli.names import DATASET, MODEL, VERSION
 from textmill.cli.output import messages, print_json, print_pairs, print_table
 from textmill.cli.progress import listening
@@ -78,7 +79,13 @@ def predict(
         write_table_file(output, scored.schema, _batches(scored))
     if as_json:
         return print_json(
-            {"model": folder.name, "output": str(output), "ledger": scored.ledger.to_dict(), "labels": scored.labels}
+            {
+                "model": folder.name,
+                "output": str(output),
+                "ledger": scored.ledger.to_dict(),
+                "labels": scored.labels,
+                "drift": [each.to_dict() for each in scored.drift],
+            }
         )
     return _tell_scored(scored, output)
 
@@ -102,6 +109,65 @@ def _tell_scored(scored: Scored, output: Path) -> None:
     click.echo(f"\n{count(ledger.kept)} of {count(ledger.read)} records scored, in {output}")
     for reason, rows in ledger.rejected.items():
         click.echo(f"{counted(rows, 'record')} could not be read, not in the output: {reason}", err=True)
+    for each in scored.drift:
+        if each.moved:
+            click.echo(f"! {each}", err=True)
+
+
+@verb(
+    examples=[
+        ("textmill drift MODEL new.csv", "labels given, lengths and unknown n-grams beside those of the test rows"),
+        ("textmill drift tickets@production 'inbox/*.jsonl' --fail", "status 1 where something has moved too far"),
+    ]
+)
+@click.argument("model_id", metavar="MODEL", type=MODEL)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.option("--text", help="The column with the texts. [default: the one that the model learned from]")
+@click.option("--fail", is_flag=True, help="End with status 1 where a measure is beyond its limit.")
+@click.option("--allow-code", is_flag=True, help="Let the model's job call Python functions on the texts.")
+@_WORKERS
+@click.pass_context
+def drift(
+    ctx: click.Context,
+    model_id: str,
+    inputs: tuple[str, ...],
+    text: str | None,
+    fail: bool,
+    allow_code: bool,
+    workers: int | None,
+    store: str,
+    as_json: bool,
+) -> None:
+    """Show how far live input has moved from the rows that a model was tested on.
+
+    Shares of the labels given and of lengths are compared by the population stability index; beyond 0.2, and what
+    chance makes of few rows, is a shift. N-grams that no training row has may be 10 points more frequent.
+    """
+    folder = model_folder(model_id, store)
+    with (
+        listening(messages(), silent=as_json) as listener,
+        executing(listener, workers=workers) as (execute, scratch),
+    ):
+        scored = score_files(folder, inputs, execute, scratch, text=text, allow_code=allow_code)
+    if not scored.drift:
+        raise click.ClickException(
+            f"model {folder.name} does not know what its test rows were like, or no record could be read; "
+            "models trained by this version know"
+        )
+    moved = any(each.moved for each in scored.drift)
+    if as_json:
+        measures = [each.to_dict() for each in scored.drift]
+        print_json({"model": folder.name, "ledger": scored.ledger.to_dict(), "moved": moved, "measures": measures})
+    else:
+        print_table(
+            ("measure", "on test rows", "now", ">change", ">limit", ""),
+            [
+                (each.measure, each.then, each.now, f"{each.change:.3f}", f"{each.limit:.3f}", "moved" * each.moved)
+                for each in scored.drift
+            ],
+        )
+    if fail and moved:
+        ctx.exit(FAILED)
 
 
 @verb(
@@ -133,13 +199,12 @@ def evaluate(
     model = load_model(folder)
     with (
         listening(messages(), silent=as_json) as listener,
-        executing(listener, workers=workers) as (execute, _),
+        executing(listener, workers=workers) as (execute, scratch),
     ):
-        total = evaluate_version(folder, snapshot, execute, text=text, label=label)
+        total = evaluate_version(folder, snapshot, execute, scratch, text=text, label=label)
     if not total.rows:
         raise click.ClickException(f"{name} version {snapshot.version.number} has no labelled rows to measure on")
-    figures = metrics(total, model.labels)
-    classes = label_figures(total, model.labels)
+    figures, classes = metrics(total, model.labels), label_figures(total, model.labels)
     only_tests = is_trained_on(model, snapshot)
     if as_json:
         return print_json(
@@ -148,9 +213,7 @@ def evaluate(
                 "dataset": {"name": name, "version": snapshot.version.number},
                 "only_test_rows": only_tests,
                 "metrics": figures,
-                "labels": list(model.labels),
-                "confusion": total.confusion.tolist(),
-                "per_class": [each.to_dict() for each in classes],
+                **evaluation(total, model.labels),
             }
         )
     rows = "rows that it did not learn from" if only_tests else "rows"
@@ -158,17 +221,11 @@ def evaluate(
         [
             ("model", folder.name),
             ("measured on", f"{count(figures['test_rows'])} {rows} of {name} version {snapshot.version.number}"),
-            *((key.replace("_", " "), score(figures[key])) for key in ("accuracy", "macro_f1", "log_loss")),
+            *((key.replace("_", " "), score(figures[key])) for key in figures if not key.endswith("_rows")),
         ]
     )
     click.echo()
-    return print_table(
-        ("label", ">precision", ">recall", ">F1", ">rows"),
-        [
-            (each.label, score(each.precision), score(each.recall), score(each.f1), count(each.support))
-            for each in classes
-        ],
-    )
+    return print_classes([each.to_dict() for each in classes], evaluation(total, model.labels).get("curves") or ())
 
 
 @verb(examples=[("textmill reproduce MODEL", "status 0 where the same bytes come out, 1 where others do")])

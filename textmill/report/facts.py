@@ -10,6 +10,14 @@ Result = Mapping[str, Any]
 
 #: The fates in the order a report shows them.
 FATES = ("kept", "duplicates", "filtered", "rejected")
+#: Figures of a model beside accuracy, F1 and log loss, as people call them.
+MORE_METRICS = {
+    "decided": "Share decided",
+    "roc_auc": "ROC AUC, mean of labels",
+    "average_precision": "Average precision, mean of labels",
+    "calibration_error": "Calibration error",
+    "brier": "Brier score",
+}
 #: Spans of a run that hold other stages.
 PHASES = ("ingest", "features", "train")
 
@@ -37,22 +45,29 @@ class ClassQuality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confusion:
-    """Test rows by true label (row) and predicted label (column)."""
+    """Test rows by true label (row) and predicted label (column); `undecided` ones got no label."""
 
     labels: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
+    undecided: tuple[int, ...] = ()
 
     @property
     def total(self) -> int:
         """Test rows."""
-        return sum(map(sum, self.counts))
+        return sum(self.support)
+
+    @property
+    def support(self) -> tuple[int, ...]:
+        """Test rows by true label."""
+        undecided = self.undecided or (0,) * len(self.labels)
+        return tuple(sum(row) + more for row, more in zip(self.counts, undecided, strict=True))
 
     def classes(self) -> list[ClassQuality]:
         """Each label's quality, in the order of the labels."""
         predicted = [sum(column) for column in zip(*self.counts, strict=True)]
         found = []
         for index, label in enumerate(self.labels):
-            hits, support = self.counts[index][index], sum(self.counts[index])
+            hits, support = self.counts[index][index], self.support[index]
             precision = hits / predicted[index] if predicted[index] else 0.0
             recall = hits / support if support else 0.0
             f1 = 2 * hits / (predicted[index] + support) if hits else 0.0
@@ -72,7 +87,7 @@ class Confusion:
     @property
     def majority_share(self) -> float:
         """The accuracy of always answering with the most frequent label."""
-        return max(map(sum, self.counts), default=0) / self.total if self.total else 0.0
+        return max(self.support, default=0) / self.total if self.total else 0.0
 
 
 def portions(result: Result) -> list[Portion]:
@@ -103,7 +118,17 @@ def confusion(result: Result) -> Confusion | None:
     labels, counts = evaluation.get("labels") or (), evaluation.get("confusion") or ()
     if not labels or not counts:
         return None
-    return Confusion(labels=tuple(map(str, labels)), counts=tuple(tuple(map(int, row)) for row in counts))
+    return Confusion(
+        labels=tuple(map(str, labels)),
+        counts=tuple(tuple(map(int, row)) for row in counts),
+        undecided=tuple(map(int, evaluation.get("undecided") or ())),
+    )
+
+
+def more_metrics(result: Result) -> list[tuple[str, float]]:
+    """Names and values of the figures beside accuracy, F1 and log loss that the run has."""
+    metrics = result.get("metrics") or {}
+    return [(name, metrics[key]) for key, name in MORE_METRICS.items() if metrics.get(key) is not None]
 
 
 def label_shares(result: Result) -> list[tuple[str, int, float]]:

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cluster.secrets import redacted_facts
 from storage.files import write_atomic
-from textmill.report import charts, facts, units
+from textmill.report import charts, facts, plots, units
 from textmill.report.facts import Result
 
 #: Rows shown before the rest is folded away.
@@ -71,6 +71,8 @@ def _context(result: Result, store: str | None) -> dict[str, Any]:
     classes = matrix.classes() if matrix else []
     sources = list(result.get("sources") or ())
     phases = facts.phase_seconds(result)
+    evaluation = result.get("evaluation") or {}
+    thresholds = evaluation.get("thresholds") or {}
     return {
         "name": result.get("name") or "run",
         "job": result.get("job") or "",
@@ -92,6 +94,12 @@ def _context(result: Result, store: str | None) -> dict[str, Any]:
         "metrics": result.get("metrics") or {},
         "majority_share": matrix.majority_share if matrix else None,
         "heat_map": charts.heat_map(matrix) if matrix else None,
+        "more_metrics": facts.more_metrics(result),
+        "plots": plots.plots(evaluation),
+        "plot_side": plots.SIDE,
+        "plot_margin": plots.MARGIN,
+        "thresholds": thresholds.get("expected") or {},
+        "may_be_undecided": thresholds.get("undecided", False),
         "classes": sorted(classes, key=lambda each: (each.f1, each.label)),
         "mistakes": matrix.mistakes(_MOST_MISTAKES) if matrix else [],
         "features": _feature_bars(result),

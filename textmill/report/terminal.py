@@ -178,6 +178,7 @@ def _model(result: Result, matrix: Confusion | None) -> RenderableType | None:
     pairs = [("id", str(model["id"])), ("sha256", str(model.get("sha256", "")))]
     pairs += [("accuracy", accuracy)]
     pairs += [(name.replace("_", " "), score(metrics.get(name))) for name in ("macro_f1", "log_loss")]
+    pairs += [(name.lower(), score(value)) for name, value in facts.more_metrics(result)]
     if metrics.get("test_rows"):
         trained = f", trained on {count(metrics['train_rows'])}" if metrics.get("train_rows") else ""
         pairs.append(("tested on", f"{counted(metrics['test_rows'], 'row')}{trained}"))
