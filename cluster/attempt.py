@@ -4,6 +4,8 @@ import logging
 import time
 from dataclasses import replace
 
+from distributed import Client
+
 from cluster.checkpoints import Checkpoints
 from cluster.control import Control
 from cluster.errors import BlocksTooLargeError, ClusterLostError, JobError, WorkerLostError
@@ -11,6 +13,7 @@ from cluster.execute import ClientExecute
 from cluster.inputs import inputs_digest, work_digest
 from cluster.job import Kind
 from cluster.outcome import Outcome
+from cluster.performance import Performance, shown_dashboard
 from cluster.progress import ProgressListener
 from cluster.providers.open import provider_of
 from cluster.providers.provider import Places
@@ -61,6 +64,7 @@ class Attempt:
         self.allow_code = allow_code
         self.run = control.job.id
         self.staging = store.staging(self.run)
+        self.performance = Performance(job.cluster, control.job.path)
 
     def result(self) -> RunResult:
         """The result, once everything is committed."""
@@ -77,7 +81,7 @@ class Attempt:
             )
         places = Places(scratch=self.staging / "workers", logs=self.control.job.logs)
         provider = provider_of(self.job.cluster, places)
-        with Session(provider, self._cluster_lost, lambda _: self.control.tell(Kind.OPENED)) as session:
+        with Session(provider, self._cluster_lost, self._cluster_opened, self.performance.closing) as session:
             execute = ClientExecute(
                 session,
                 self.listener,
@@ -85,6 +89,7 @@ class Attempt:
                 provider.memory_bytes,
                 checkpoints=Checkpoints(self.staging / "done", self.staging.parent.parent, inputs),
                 check=self.control.check,
+                on_workers=lambda workers: self.control.show(workers=workers),
             )
             if outcome is None or not (landed or outcome.work == work):
                 outcome = self._worked_out(work, execute, session)
@@ -97,6 +102,14 @@ class Attempt:
         except DatasetNotFoundError:
             return None
         return next((version for version in versions if version.run == self.run), None)
+
+    def _cluster_opened(self, client: Client) -> None:
+        self.control.tell(Kind.OPENED)
+        self.performance.opened(client)
+        if self.job.cluster.dashboard:
+            link = shown_dashboard(client)
+            self.control.show(dashboard=link)
+            self.listener.note(f"dashboard: {link or 'not shown, since others than this machine would see it'}")
 
     def _cluster_lost(self, error: ClusterLostError) -> None:
         LOG.warning("%s", error)

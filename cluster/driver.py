@@ -17,6 +17,7 @@ from cluster.job import Kind
 from cluster.jobs import JobFolder, Jobs
 from cluster.lease import Holder, claim
 from cluster.memory import PeakMemory
+from cluster.performance import require_bokeh
 from cluster.progress import ProgressListener, Silence
 from cluster.result import RunResult
 from cluster.secrets import redacted_facts
@@ -65,6 +66,7 @@ def run_job(
     if workers is not None:
         job = job.model_copy(update={"cluster": job.cluster.model_copy(update={"workers": workers})})
     require_allowed(job, allow_code=allow_code)
+    require_bokeh(job)
     if submission is not None:
         submission.require_no_passwords()
     with _store_of(job) as store:

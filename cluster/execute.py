@@ -38,6 +38,8 @@ class ClientExecute:
         Where answers are kept; None to keep none.
     check
         Called all the time while waiting; raises where the work shall stop.
+    on_workers
+        Hears how many workers there are, now and then.
 
     Attributes
     ----------
@@ -54,6 +56,7 @@ class ClientExecute:
         *,
         checkpoints: Checkpoints | None = None,
         check: Callable[[], None] = lambda: None,
+        on_workers: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._cluster = cluster
         self._listener = listener
@@ -61,6 +64,7 @@ class ClientExecute:
         self._memory_bytes = memory_bytes
         self._checkpoints = checkpoints
         self._check = check
+        self._on_workers = on_workers
         self.seconds: dict[str, float] = {}
 
     @property
@@ -206,6 +210,7 @@ class ClientExecute:
             workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
         except OSError as error:
             raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
+        self._on_workers(len(workers))
         able = [one for one in workers if one["status"] != "paused" or one["metrics"].get("executing", 0)]
         return len(workers), len(able)
 

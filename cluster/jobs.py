@@ -18,6 +18,8 @@ from storage.store import Store
 
 #: A job that waits for its batch system, or was submitted this moment, has no driver yet.
 _FIRST_BEAT_S = 30.0
+#: Dask's report of a run, in the job's folder.
+PERFORMANCE = "performance.html"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class JobStatus:
         Where a batch system has it: "system" and "id".
     pid, host
         Its driver; 0 and "" where there is none.
+    performance
+        Where Dask's report of the run lies; "" where there is none.
     """
 
     job: str
@@ -64,6 +68,7 @@ class JobStatus:
     placed: dict[str, Any] = field(default_factory=dict)
     pid: int = 0
     host: str = ""
+    performance: str = ""
 
     @property
     def ended(self) -> bool:
@@ -127,6 +132,7 @@ class JobFolder:
             placed=told.placed,
             pid=holder.pid if holder and alive else 0,
             host=holder.host.partition("/")[0] if holder else "",
+            performance=str(report) if (report := self.path / PERFORMANCE).exists() else "",
         )
 
     def _state(self, life: Life, *, alive: bool, told: "_Told") -> str:

@@ -24,6 +24,8 @@ class Session:
         Hears of each cluster lost, before the next one is opened.
     on_opened
         Hears of each cluster opened.
+    on_closing
+        Hears of each cluster that is about to be closed, or was lost.
     """
 
     def __init__(
@@ -31,10 +33,12 @@ class Session:
         provider: Provider,
         on_lost: Callable[[ClusterLostError], None] = lambda _: None,
         on_opened: Callable[[Client], None] = lambda _: None,
+        on_closing: Callable[[Client], None] = lambda _: None,
     ) -> None:
         self.provider = provider
         self._on_lost = on_lost
         self._on_opened = on_opened
+        self._on_closing = on_closing
         self._client: Client | None = None
         self._fruitless = 0
 
@@ -73,8 +77,12 @@ class Session:
 
     def close(self) -> None:
         """Nothing; the present cluster has ended."""
-        self._client = None
-        self.provider.close()
+        client, self._client = self._client, None
+        try:
+            if client is not None:
+                self._on_closing(client)
+        finally:
+            self.provider.close()
 
     def __enter__(self) -> Self:
         return self

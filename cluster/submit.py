@@ -16,6 +16,7 @@ from cluster.errors import JobBusyError, JobError
 from cluster.job import Kind, State
 from cluster.jobs import JobFolder, Jobs, JobStatus
 from cluster.lease import holder_of
+from cluster.performance import require_bokeh
 from cluster.processes import kill_family
 from cluster.submission import Submission
 from storage.store import Store
@@ -36,7 +37,9 @@ def submit(submission: Submission) -> JobFolder:
     JobNotFoundError
         If it is to run after a job that does not exist.
     """
-    require_allowed(submission.job(), allow_code=submission.allow_code)
+    wanted = submission.job()
+    require_allowed(wanted, allow_code=submission.allow_code)
+    require_bokeh(wanted)
     submission.require_no_passwords()
     # What is wrong with the job is known by now: a store is made for none that will not run.
     jobs = Jobs(Store.open(submission.store, create=True))

@@ -51,6 +51,12 @@ class ClusterConfig(Settings):
     """Memory a worker may use, as in "2GB"; its share of the machine's memory where not given."""
     task_timeout_s: float = Field(default=3600.0, gt=0)
     """Seconds a stage may go without finishing a single task before the run fails instead of waiting for ever."""
+    dashboard: bool = False
+    """Whether Dask shows its dashboard, on the loopback address alone; `textmill status` has the link. Needs
+    `pip install 'textmill[dashboard]'`."""
+    performance_report: bool = False
+    """Whether Dask's report of what each worker did when is saved as `performance.html` in the job's folder. Needs
+    `pip install 'textmill[dashboard]'`."""
 
 
 class JobConfig(Settings):

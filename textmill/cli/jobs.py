@@ -109,6 +109,7 @@ def _pairs(found: JobStatus) -> Iterator[tuple[str, str]]:
         yield "memory", f"{size(progress['memory_bytes'])}, at most {size(progress['peak_memory_bytes'])}"
     yield "workers", str(progress.get("workers", ""))
     yield "dashboard", str(progress.get("dashboard", ""))
+    yield "performance", found.performance
     for note in found.notes:
         yield "note", note
     yield "error", found.error
