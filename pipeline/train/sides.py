@@ -119,7 +119,10 @@ def rows_that_test(table: pa.Table, text: pa.Array, split: SplitConfig) -> Flags
         column = table[split.time].combine_chunks()
         later = pc.greater_equal(column, cut_of(column.type, split))
         return np.asarray(pc.fill_null(later, False))
-    return unit_hashes(table, text, split, split.seed) < np.uint64(float(split.test) * 2**64)
+    hashes = unit_hashes(table, text, split, split.seed)
+    first, last = (float(split.test) * edge for edge in (split.fold, split.fold + 1))
+    tests = hashes >= np.uint64(first * 2**64)
+    return np.asarray(tests if last > 1 - 1e-9 else tests & (hashes < np.uint64(last * 2**64)))
 
 
 def unit_hashes(table: pa.Table, text: pa.Array, split: SplitConfig, seed: int) -> Hashes:

@@ -29,6 +29,9 @@ class SplitConfig(Settings):
     seed: int = Field(default=42, ge=0, lt=2**63)
     """Another seed chooses another share."""
 
+    fold: int = Field(default=0, ge=0)
+    """Which of the shares tests, counted from 0: with `test = 0.2`, folds 0 to 4 together test every row once."""
+
     stratify: bool = False
     """Whether each label has its own `test` share, to within a row or 1/4096 of its rows, instead of about that share.
     A text with two labels is on the side of the label that comes first."""
@@ -64,6 +67,8 @@ class SplitConfig(Settings):
             raise ValueError(f'test = "{self.test}" is not a share; write a number such as 0.2, or name the column too')
         if isinstance(self.test, float) and not 0 < self.test < 1:
             raise ValueError(f"test = {self.test} is not a share; write a number between 0 and 1, such as 0.2")
+        if self.fold and (set(ways) - {"group"} or (self.fold + 1) * float(self.test) > 1 + 1e-9):
+            raise ValueError(f"fold = {self.fold} is no share of {self.test}; it is for shares, and counts from 0")
         if (self.time is None) != (self.cut is None):
             raise ValueError('time and cut need each other, as in { time = "created_at", cut = 2024-06-01 }')
         if self.drop_shared and not ways:

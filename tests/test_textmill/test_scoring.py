@@ -86,6 +86,7 @@ def go(store, monkeypatch):
 
     monkeypatch.setattr("textmill.cli.scoring.executing", here)
     monkeypatch.setattr("textmill.cli.comparing.executing", here)
+    monkeypatch.setattr("textmill.cli.review.executing", here)
 
     def invoke(*words):
         return CliRunner().invoke(cli, [*map(str, words), "--store", store.uri])
@@ -279,3 +280,25 @@ def test_stages_on_the_command_line(go):
     assert "good" in shown
     assert "ROC AUC" in shown
     assert go("model", "m1", "-m", "why").exit_code == 2
+
+
+def test_doubtful_labels_are_reviewed_and_taken_back(go, store, tmp_path):
+    file = tmp_path / "doubtful.csv"
+    told = json.loads(go("review", "m1", "-o", file, "--folds", "2", "--limit", "5", "--json").stdout)
+    rows = pd.read_csv(file)
+    assert (told["rows"], len(rows)) == (5, 5)
+    assert rows["doubt"].is_monotonic_decreasing
+    assert (rows["label"] == rows["label_was"]).all()
+    assert (rows["suggested"] != rows["label"]).all()
+    assert "nothing was committed" in go("review", "m1", "--apply", file).stderr
+    rows.loc[:1, "label"] = rows.loc[:1, "suggested"]
+    rows.to_csv(file, index=False)
+    before = store.version("tickets")
+    ended = go("review", "m1", "--apply", file)
+    assert "2 labels corrected" in ended.stdout, ended.output
+    after = store.version("tickets")
+    assert (after.rows, after.changes["updated"], after.changes.get("inserted", 0)) == (before.rows, 2, 0)
+    with store.sql("SELECT _position AS p, label FROM tickets ORDER BY p") as result:
+        now = dict(zip(*(column.to_pylist() for column in result.read_all().columns), strict=True))
+    assert [now[position] for position in rows["_position"][:2]] == rows["suggested"][:2].tolist()
+    assert go("review", "m1").exit_code == 2
