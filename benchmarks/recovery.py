@@ -240,11 +240,11 @@ def leftovers(store: Store, dataset: str) -> tuple[str, ...]:
     """Files that nobody will go on with, once a vacuum has taken away what it knows of."""
     deadline = time.monotonic() + 20
     # A driver that has told its end still takes its staged files away.
-    while any(store.layout.root.glob("_staging/*")) and time.monotonic() < deadline:
+    while any(store.layout.work.glob("_staging/*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     if dataset in store.names():
         textmill("vacuum", dataset, "--older-than", "0", store=store.uri)
-    root = store.layout.root
+    root = store.layout.work
     aside = [path for path in root.rglob("*") if _ASIDE.search(path.name) or "_staging" in path.parent.parts]
     return tuple(sorted(str(path.relative_to(root)) for path in aside))
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cluster.attempt import Attempt
 from cluster.code import importable, require_allowed
@@ -88,7 +87,7 @@ def run_job(
 @contextmanager
 def _store_of(job: JobConfig) -> Iterator[Store]:
     """The job's store; one made for this run is taken away again where the run leaves nothing in it."""
-    fresh = not Path(job.store).exists()
+    fresh = not Store.exists(job.store)
     store = Store.open(job.store, create=True)
     try:
         with room_explained(store.uri):

@@ -62,7 +62,7 @@ def start_driver(jobs: Jobs, job: JobFolder) -> int:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            cwd=Path(jobs.store.uri),
+            cwd=jobs.store.work,
             # The same code as here, also where this is a checkout that nobody installed.
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_CODE, os.environ.get("PYTHONPATH")]))},
         )

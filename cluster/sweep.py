@@ -46,7 +46,7 @@ def sweep(jobs: Jobs, *, older_than_hours: float, dry_run: bool = False) -> tupl
 
 def _staged(jobs: Jobs) -> Iterator[str]:
     """Ids of all runs with staged files."""
-    folder = jobs.store.layout.root / "_staging"
+    folder = jobs.store.layout.stagings
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         try:
             jobs.store.layout.job(path.name)
@@ -58,7 +58,7 @@ def _staged(jobs: Jobs) -> Iterator[str]:
 def _touched(jobs: Jobs, run: str) -> float:
     """When anybody last touched a run, in seconds since 1970."""
     journal = jobs.store.layout.job(run) / "journal.jsonl"
-    places = [path for path in (journal, jobs.store.layout.root / "_staging" / run) if path.exists()]
+    places = [path for path in (journal, jobs.store.layout.staging(run)) if path.exists()]
     return max((path.stat().st_mtime for path in places), default=0.0)
 
 

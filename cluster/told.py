@@ -67,7 +67,7 @@ def _of_ingest(job: JobConfig, store: Store, run: str, ingested: Ingested) -> Ru
             rows=version.rows,
             bytes=version.bytes,
             files=version.files,
-            path=str(Path(store.uri) / version.dataset),
+            path=str(store.layout.dataset(version.dataset).folder),
             columns={field.name: str(field.type) for field in ingested.schema},
         ),
         label_counts=ingested.labels,

@@ -65,7 +65,7 @@ class JobConfig(Settings):
     name: str = Field(pattern=_NAME)
     """The job's name: letters, digits, dot, dash, underscore."""
     store: str = "store"
-    """The store's directory, relative to the job file."""
+    """The store: a directory, relative to the job file, or a prefix in a bucket such as ``s3://corpora/store``."""
     source: SourceConfig
     """The input."""
     clean: tuple[CleanOperation, ...] = ()

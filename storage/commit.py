@@ -4,6 +4,8 @@ Before the entry is there, nobody sees the files; once it is, the version is who
 files that no version names: the same run finds them again, anyone else's vacuum removes them.
 """
 
+import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +19,7 @@ from storage.errors import CommitConflictError, DatasetNameError, SchemaMismatch
 from storage.facts import VersionFacts
 from storage.fates import check_fates
 from storage.fingerprint import Fingerprint
-from storage.history import Head, newest_head
+from storage.history import Head, head_before
 from storage.layout import DatasetLayout, run_digest
 from storage.locks import locked
 from storage.moves import Moves, part_name
@@ -27,9 +29,8 @@ from storage.schema import stored_schema, union_schema
 from storage.table import (
     add_action,
     commit_files,
-    has_table,
+    find_table,
     landed,
-    open_table,
     prepare_columns,
     table_files,
     table_schema,
@@ -39,6 +40,7 @@ from storage.versions import APPEND, IMPORT, REPLACE, CommitRequest, DataFile, S
 __all__ = ["CommitRequest", "Plan", "Version", "commit", "plan_commit", "preview"]
 
 _ROUNDS = 50
+_LONGEST_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,7 @@ def _told(columns: dict[str, pa.DataType]) -> str:
     return ", ".join(f"{name}: {kind}" for name, kind in columns.items())
 
 
-def _check_request(request: CommitRequest, layout: DatasetLayout) -> None:
+def _check_request(request: CommitRequest, layout: DatasetLayout, *, is_new: bool) -> None:
     if request.mode not in (REPLACE, APPEND, IMPORT):
         raise StagedPartError(repr(request.mode), "not a mode of commit", 'Use "replace" or "append".')
     if len(request.schema) == 0:
@@ -138,8 +140,8 @@ def _check_request(request: CommitRequest, layout: DatasetLayout) -> None:
             f"the fingerprint counts {request.fingerprint.rows} rows, the parts {rows}",
             "Compute the fingerprint over exactly the rows of the parts.",
         )
-    if not has_table(layout):
-        for other in layout.folder.parent.iterdir():
+    if is_new:
+        for other in layout.folder.parent.iterdir() if layout.folder.parent.exists() else ():
             if other.name != layout.name and other.name.casefold() == layout.name.casefold():
                 raise DatasetNameError(
                     repr(layout.name), f"differs from {other.name!r} in case alone", "Choose another name."
@@ -157,9 +159,10 @@ def commit(layout: DatasetLayout, request: CommitRequest) -> int:
         If it cannot be committed; the staged files are where they were.
     """
     with locked(layout.lock):
-        if (number := landed_now(layout, request.run)) is not None:
+        table = find_table(layout)
+        if table is not None and (number := landed(table, request.run)) is not None:
             return number
-        _check_request(request, layout)
+        _check_request(request, layout, is_new=table is None)
         request = replace(request, parts=tuple(part for part in request.parts if part.rows))
         moves = Moves(layout.folder, request.parts, request.run)
         footers = moves.check()
@@ -167,7 +170,10 @@ def commit(layout: DatasetLayout, request: CommitRequest) -> int:
         fates = Moves(layout.fates, request.fates, request.run)
         check_fates(request.fates, fates.check())
         try:
-            return take_rounds(layout, request.run, lambda: _round(layout, request, moves, fates, footers))
+            tables = _Tables(layout, table)
+            return take_rounds(
+                layout, request.run, lambda: _round(layout, request, moves, fates, footers, tables.newest())
+            )
         except BaseException:
             moves.take_back()
             fates.take_back()
@@ -176,7 +182,21 @@ def commit(layout: DatasetLayout, request: CommitRequest) -> int:
 
 def landed_now(layout: DatasetLayout, run: str) -> int | None:
     """The number of the version that this run has committed, or None."""
-    return landed(open_table(layout), run) if has_table(layout) else None
+    table = find_table(layout)
+    return None if table is None else landed(table, run)
+
+
+class _Tables:
+    """The table that each round starts from: the one at hand for the first, for later ones what others made of it."""
+
+    def __init__(self, layout: DatasetLayout, first: DeltaTable | None) -> None:
+        self._layout, self._table, self._used = layout, first, False
+
+    def newest(self) -> DeltaTable | None:
+        if self._used:
+            self._table = find_table(self._layout)
+        self._used = True
+        return self._table
 
 
 def take_rounds(layout: DatasetLayout, run: str, play: Callable[[], int | None]) -> int:
@@ -188,7 +208,7 @@ def take_rounds(layout: DatasetLayout, run: str, play: Callable[[], int | None])
         If others win every round.
     """
     lost: Exception | None = None
-    for _ in range(_ROUNDS):
+    for turn in range(_ROUNDS):
         try:
             number = play()
         except Exception as error:
@@ -197,6 +217,8 @@ def take_rounds(layout: DatasetLayout, run: str, play: Callable[[], int | None])
             if number is None and not _was_conflict(error):
                 raise
             lost = error
+            # Writers of one machine take turns; those of several step aside for a moment.
+            time.sleep(random.uniform(0, _LONGEST_PAUSE_S * min(1.0, (turn + 1) / 4)))  # noqa: S311 - no secret
         if number is not None:
             return number
     raise CommitConflictError(
@@ -214,8 +236,8 @@ def _round(
     moves: Moves,
     fates: Moves,
     footers: Sequence[pq.FileMetaData],
+    table: DeltaTable | None,
 ) -> int | None:
-    table = open_table(layout) if has_table(layout) else None
     plan = _planned(layout, request, table)
     if table is not None and prepare_columns(table, plan.schema, append=request.mode == APPEND):
         return None
@@ -241,7 +263,7 @@ def _round(
 def _planned(layout: DatasetLayout, request: CommitRequest, table: DeltaTable | None) -> Plan:
     if table is None:
         return plan_commit(request, None, None, 0)
-    base = newest_head(layout)
+    base = head_before(layout, table.version())
     if request.mode == APPEND and base.fingerprint is None:
         base = measured(layout, base)
     return plan_commit(request, base, table_schema(table), table.version() + 1)
@@ -256,7 +278,7 @@ def preview(layout: DatasetLayout, request: CommitRequest) -> Snapshot:
         If the new rows do not fit the columns they are appended to.
     """
     parts = tuple(part for part in request.parts if part.rows)
-    table = open_table(layout) if has_table(layout) else None
+    table = find_table(layout)
     plan = _planned(layout, replace(request, parts=parts), table)
     earlier = table_files(layout, table) if table is not None and request.mode == APPEND else ()
     facts = plan.facts

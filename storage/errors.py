@@ -41,6 +41,16 @@ class StoreNotFoundError(StoreError, FileNotFoundError):
     """There is no store at the place that was named."""
 
 
+class MissingExtraError(StoreError, ImportError):
+    """A package is not installed that only some stores need."""
+
+
+class BucketError(StoreError, OSError):
+    """The bucket of a store does not answer, or refuses."""
+
+    retryable = True
+
+
 class StoreNotWritableError(StoreError, PermissionError):
     """The store, or a folder in it, cannot be written."""
 

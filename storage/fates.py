@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from storage.errors import StagedPartError
 from storage.history import Head
 from storage.layout import DatasetLayout
-from storage.parquet import StagedPart
+from storage.parquet import StagedPart, open_parquet
 from storage.schema import fit
 
 #: The columns of a staged fates file.
@@ -84,7 +84,7 @@ def fates_files(layout: DatasetLayout, head: Head) -> list[FatesFile]:
 def iter_fates(files: Sequence[FatesFile], *, reason: str | None = None) -> Iterator[pa.Table]:
     """Tables of `FATES_SCHEMA`, one row group each, in the order of the files; without empty ones."""
     for file in files:
-        with pq.ParquetFile(file.path) as parquet:
+        with open_parquet(file.path) as parquet:
             for group in range(parquet.num_row_groups):
                 rows = fit(parquet.read_row_group(group), FATE_SCHEMA)
                 if reason is not None:

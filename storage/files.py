@@ -10,9 +10,10 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from storage.errors import DiskFullError, StoreError, StoreNotWritableError
+from storage.places import ObjectPath, Place
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -20,9 +21,10 @@ _RUST_ERROR = re.compile(r"\(os error (\d+)\)|code: (\d+)")
 #: What NumPy says when a file takes fewer bytes than it was given.
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 ASIDE_SUFFIX = ".aside"
+_P = TypeVar("_P", Path, ObjectPath, Place)
 
 
-def explain(code: int | None, path: Path | str) -> StoreError | None:
+def explain(code: int | None, path: Place | str) -> StoreError | None:
     """The store's error for an error code of the operating system on writing `path`; None for any other error."""
     if code in _FULL:
         return DiskFullError(
@@ -41,7 +43,7 @@ def explain(code: int | None, path: Path | str) -> StoreError | None:
 
 
 @contextmanager
-def explained(path: Path | str) -> Iterator[None]:
+def explained(path: Place | str) -> Iterator[None]:
     """A block in which refusals and lack of room become `StoreNotWritableError` and `DiskFullError`.
 
     Also understands the errors that Rust libraries report as text.
@@ -67,7 +69,7 @@ def _code_of(error: Exception) -> int | None:
 
 
 @contextmanager
-def room_explained(path: Path | str) -> Iterator[None]:
+def room_explained(path: Place | str) -> Iterator[None]:
     """A block in which lack of room, wherever it was met and by whom, becomes `DiskFullError`; `path` is the store."""
     try:
         yield
@@ -79,8 +81,10 @@ def room_explained(path: Path | str) -> Iterator[None]:
         raise
 
 
-def sync_folder(folder: Path) -> None:
-    """Nothing; the folder's entries are on disk afterwards."""
+def sync_folder(folder: Place) -> None:
+    """Nothing; the folder's entries are on disk afterwards. What is in a bucket is there once it was written."""
+    if isinstance(folder, ObjectPath):
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -88,8 +92,10 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def sync_file(path: Path) -> None:
+def sync_file(path: Place) -> None:
     """Nothing; the file's bytes are on disk afterwards."""
+    if isinstance(path, ObjectPath):
+        return
     with open(path, "rb") as file:
         os.fsync(file.fileno())
 
@@ -118,20 +124,25 @@ def written_aside(path: Path) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(path: Place, content: bytes) -> None:
     """Nothing; `path` holds `content` afterwards, or is as it was."""
+    if isinstance(path, ObjectPath):
+        with explained(path):
+            path.write_bytes(content)
+        return
     with written_aside(path) as file:
         file.write(content)
 
 
-def make_folder(folder: Path) -> Path:
-    """The folder, made with its parents where it was missing.
+def make_folder(folder: _P) -> _P:
+    """The folder, made with its parents where it was missing; a bucket has none to make.
 
     Raises
     ------
     DiskFullError, StoreNotWritableError
         If it cannot be made.
     """
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(folder, Path):
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
     return folder

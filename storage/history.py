@@ -133,6 +133,21 @@ def newest_head(layout: DatasetLayout) -> Head:
     raise DatasetNotFoundError(layout.name, "there is no such dataset", "List them with `textmill datasets`.")
 
 
+def head_before(layout: DatasetLayout, number: int) -> Head:
+    """The newest version whose number is at most `number`, which is an entry of the log.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is none.
+    """
+    for before in range(number, -1, -1):
+        entry = read_entry(layout.log, before)
+        if not is_step(entry):
+            return head_of(layout, entry)
+    raise DatasetNotFoundError(layout.name, "there is no such dataset", "List them with `textmill datasets`.")
+
+
 def version_count(layout: DatasetLayout) -> int:
     """How many versions there are; the newest one that says so and those after it are read, no more."""
     later = 0

@@ -14,6 +14,10 @@
     <store>/_staging/<run>/, _cache/                    work in progress; what may be thrown away
     <store>/store.duckdb                                views for any DuckDB client; may be thrown away
 
+A store in a bucket has a work folder on disk beside it. Work in progress lies there, which needs renames, locks and
+memory maps: ``_locks``, ``_jobs``, ``_staging`` and ``_cache``. A model in a bucket is there once
+``_models/<model>.json`` lists its files. For a store on disk both are the same folder.
+
 A file's name says its place in the row order (the version's number, then the part), whose it is (a digest of the run
 id) and what it must hold (the first half of its SHA-256), so that a damaged file is found without any other record.
 """
@@ -24,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.errors import DatasetNameError
+from storage.places import Place
 
 MARK = "textmill.json"
 DELTA_LOG = "_delta_log"
@@ -121,9 +126,10 @@ def require_id(text: str, what: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DatasetLayout:
-    """The paths of one dataset (or system table)."""
+    """The paths of one dataset (or system table), whose locks lie in the folder `locks`."""
 
-    folder: Path
+    folder: Place
+    locks: Path
 
     @property
     def name(self) -> str:
@@ -131,67 +137,73 @@ class DatasetLayout:
         return self.folder.name
 
     @property
-    def log(self) -> Path:
+    def log(self) -> Place:
         """The folder of the Delta log."""
         return self.folder / DELTA_LOG
 
     @property
-    def fates(self) -> Path:
+    def fates(self) -> Place:
         """The folder of the fates files."""
         return self.folder / FATES
 
     @property
     def lock(self) -> Path:
         """The lock that writers take in turn; beside the dataset, so that taking it makes no dataset."""
-        return self.folder.parent / LOCKS / f"{self.name}.lock"
+        return self.locks / f"{self.name}.lock"
 
     @property
-    def vacuumed(self) -> Path:
+    def vacuumed(self) -> Place:
         """The list of versions whose files were given up."""
         return self.folder / OWN / "vacuumed.json"
 
 
 @dataclass(frozen=True, slots=True)
 class StoreLayout:
-    """The paths of one store."""
+    """The paths of one store: of what lasts under `root`, of work in progress under `work`."""
 
-    root: Path
+    root: Place
+    work: Path
 
     @property
-    def mark(self) -> Path:
+    def mark(self) -> Place:
         """The file that makes a folder a store."""
         return self.root / MARK
 
     @property
     def views(self) -> Path:
         """The DuckDB file of views."""
-        return self.root / VIEWS
+        return self.work / VIEWS
 
     @property
-    def models(self) -> Path:
+    def models(self) -> Place:
         """The folder of the models' folders."""
         return self.root / MODELS
 
     def dataset(self, name: str) -> DatasetLayout:
         """The paths of the dataset `name`; raises `DatasetNameError` where that is no name."""
-        return DatasetLayout(self.root / require_dataset_name(name))
+        return DatasetLayout(self.root / require_dataset_name(name), self.work / LOCKS)
 
     def system(self, table: str) -> DatasetLayout:
         """The paths of a system table: runs, models or tags."""
-        return DatasetLayout(self.root / SYSTEM / table)
+        return DatasetLayout(self.root / SYSTEM / table, self.work / SYSTEM / LOCKS)
 
-    def model(self, model_id: str) -> Path:
+    def model(self, model_id: str) -> Place:
         """The folder of a model."""
         return self.models / require_id(model_id, "model id")
 
     def staging(self, run: str) -> Path:
         """Where a run's workers write their files aside."""
-        return self.root / STAGING / require_id(run, "run id")
+        return self.stagings / require_id(run, "run id")
+
+    @property
+    def stagings(self) -> Path:
+        """The folder of all that runs wrote aside."""
+        return self.work / STAGING
 
     @property
     def jobs(self) -> Path:
         """The folder of the jobs' folders."""
-        return self.root / JOBS
+        return self.work / JOBS
 
     def job(self, run: str) -> Path:
         """The folder of a job's journal, claims and logs."""
@@ -199,4 +211,4 @@ class StoreLayout:
 
     def cache(self, *parts: str) -> Path:
         """A place for what can be made again."""
-        return self.root.joinpath(CACHE, *parts)
+        return self.work.joinpath(CACHE, *parts)

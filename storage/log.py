@@ -7,11 +7,11 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from storage.errors import StoreDamagedError
+from storage.places import Place, read_lines
 
 #: The key of the store's own facts in an entry's commit information.
 KEY = "textmill"
@@ -37,15 +37,13 @@ class Entry:
     facts: dict[str, Any] | None
 
 
-def entry_path(log: Path, number: int) -> Path:
+def entry_path(log: Place, number: int) -> Place:
     """The file of a log entry."""
     return log / f"{number:020d}.json"
 
 
-def entry_numbers(log: Path) -> list[int]:
+def entry_numbers(log: Place) -> list[int]:
     """The numbers of all entries that are there, ascending; empty where there is no log."""
-    if not log.is_dir():
-        return []
     return sorted(int(path.stem) for path in log.glob("*.json") if path.stem.isdigit())
 
 
@@ -56,7 +54,7 @@ def _action(line: bytes) -> dict[str, Any]:
     raise ValueError("not an object")
 
 
-def read_actions(log: Path, number: int) -> Iterator[dict[str, Any]]:
+def read_actions(log: Place, number: int) -> Iterator[dict[str, Any]]:
     """The actions of one entry in order.
 
     Raises
@@ -66,9 +64,8 @@ def read_actions(log: Path, number: int) -> Iterator[dict[str, Any]]:
     """
     path = entry_path(log, number)
     try:
-        with open(path, "rb") as file:
-            for line in file if path.stat().st_size else (b"",):
-                yield _action(line)
+        for line in read_lines(path):
+            yield _action(line)
     except (OSError, ValueError) as error:
         raise StoreDamagedError(
             str(path),
@@ -77,7 +74,7 @@ def read_actions(log: Path, number: int) -> Iterator[dict[str, Any]]:
         ) from error
 
 
-def read_entry(log: Path, number: int) -> Entry:
+def read_entry(log: Place, number: int) -> Entry:
     """The commit information of one entry; raises `StoreDamagedError` where it cannot be read."""
     for action in read_actions(log, number):
         info = action.get("commitInfo")
@@ -116,7 +113,7 @@ class Lifetime:
         return found
 
 
-def lifetimes(log: Path) -> dict[str, Lifetime]:
+def lifetimes(log: Place) -> dict[str, Lifetime]:
     """Every file that any version ever had: path relative to the dataset -> when.
 
     Raises
@@ -130,7 +127,7 @@ def lifetimes(log: Path) -> dict[str, Lifetime]:
     return files
 
 
-def readable_lifetimes(log: Path) -> tuple[dict[str, Lifetime], dict[int, StoreDamagedError]]:
+def readable_lifetimes(log: Place) -> tuple[dict[str, Lifetime], dict[int, StoreDamagedError]]:
     """As `lifetimes`, as far as the log can be read, and what is wrong with which entry."""
     files: dict[str, Lifetime] = {}
     broken: dict[int, StoreDamagedError] = {}

@@ -1,21 +1,23 @@
-"""The mark that makes a directory a store, and tells which format it is in."""
+"""The mark that makes a directory or a prefix in a bucket a store, and tells which format it is in."""
 
+import hashlib
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
+from storage.buckets import SCHEMES, is_object_uri
 from storage.errors import StoreDamagedError, StoreNotFoundError
 from storage.files import make_folder, write_atomic
 from storage.layout import StoreLayout
+from storage.places import ObjectPath
 
 FORMAT = 1
 
 
-def open_root(uri: str | Path, *, create: bool) -> Path:
-    """The absolute directory of the store at `uri`; see `storage.store.Store.open`."""
-    text = str(uri).removeprefix("file://")
-    if "://" in text:
-        raise StoreNotFoundError(text, "a store is a directory here", "Name a directory on this machine.")
-    layout = StoreLayout(Path(text).expanduser().absolute())
+def open_layout(uri: str | Path, *, create: bool) -> StoreLayout:
+    """The paths of the store at `uri`; see `storage.store.Store.open`."""
+    layout = layout_at(uri)
     if not layout.mark.is_file():
         if not create:
             raise StoreNotFoundError(
@@ -25,7 +27,28 @@ def open_root(uri: str | Path, *, create: bool) -> Path:
             )
         _create(layout)
     _require_format(layout)
-    return layout.root
+    return layout
+
+
+def layout_at(uri: str | Path) -> StoreLayout:
+    """The paths of a store at `uri`, whether there is one or not; raises `StoreNotFoundError` where there cannot be."""
+    text = str(uri).removeprefix("file://")
+    if is_object_uri(text):
+        root = ObjectPath.parse(text)
+        return StoreLayout(root, work_folder(str(root), os.environ))
+    if "://" in text:
+        raise StoreNotFoundError(
+            text, "a store is a directory, or a prefix in a bucket", f"Start with one of {', '.join(SCHEMES)}://."
+        )
+    folder = Path(text).expanduser().absolute()
+    return StoreLayout(folder, folder)
+
+
+def work_folder(uri: str, environment: Mapping[str, str]) -> Path:
+    """The folder on disk for work in progress on a store in a bucket: one a store under ``TEXTMILL_WORK``."""
+    told = environment.get("TEXTMILL_WORK")
+    base = Path(told) if told else Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "textmill"
+    return base.expanduser().absolute() / hashlib.sha256(uri.encode()).hexdigest()[:16]
 
 
 def _create(layout: StoreLayout) -> None:
@@ -35,7 +58,7 @@ def _create(layout: StoreLayout) -> None:
         raise StoreNotFoundError(
             str(root),
             f"no store, and not empty either (there is {foreign[0]!r})",
-            "Choose an empty or new directory for the store.",
+            "Choose an empty or new place for the store.",
         )
     write_atomic(layout.mark, json.dumps({"format": FORMAT}).encode())
 

@@ -1,4 +1,4 @@
-"""Staged files on their way into a dataset's folder: checked, renamed, and taken back where the commit fails."""
+"""Staged files on their way into a dataset's folder: checked, brought there, and taken back where the commit fails."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.errors import StagedPartError
-from storage.files import explained, make_folder, sync_folder
+from storage.files import make_folder, sync_folder
 from storage.layout import PartName, run_digest
 from storage.parquet import StagedPart, footer
+from storage.places import Place
+from storage.transfer import bring, for_each, take_back
 
 _READERS = 8
 
@@ -23,17 +25,19 @@ def part_name(part: StagedPart, number: int, index: int, run: str) -> PartName:
 class Moves:
     """The files of a commit on their way into a folder; they can be renumbered, and taken back."""
 
-    def __init__(self, folder: Path, parts: Sequence[StagedPart], run: str) -> None:
+    def __init__(self, folder: Place, parts: Sequence[StagedPart], run: str) -> None:
         self._folder = folder
         self._parts = parts
         self._run = run_digest(run)
         self.paths = self._found()
 
-    def _found(self) -> list[Path]:
+    def _found(self) -> list[Place]:
         """Where each file lies: as staged, or moved already by an attempt of this run that died."""
         missing = [part for part in self._parts if not Path(part.path).is_file()]
-        moved = {path.name.partition("-")[2]: path for path in self._folder.glob(f"*-{self._run}-*")} if missing else {}
-        paths = []
+        moved: dict[str, Place] = (
+            {path.name.partition("-")[2]: path for path in self._folder.glob(f"*-{self._run}-*")} if missing else {}
+        )
+        paths: list[Place] = []
         for index, part in enumerate(self._parts):
             staged = Path(part.path)
             name = str(part_name(part, 0, index, self._run)).partition("-")[2]
@@ -53,21 +57,22 @@ class Moves:
         if not self._parts:
             return
         make_folder(self._folder)
-        with explained(self._folder):
-            for index, part in enumerate(self._parts):
-                target = self._folder / str(part_name(part, number, index, self._run))
-                self.paths[index] = self.paths[index].rename(target)
-            sync_folder(self._folder)
+
+        def move_one(index: int) -> None:
+            part = self._parts[index]
+            target = self._folder / str(part_name(part, number, index, self._run))
+            self.paths[index] = bring(Path(part.path), self.paths[index], target)
+
+        for_each(len(self._parts), move_one, self._folder)
+        sync_folder(self._folder)
 
     def take_back(self) -> None:
         """Nothing; the files lie where they were staged, as if nothing had been tried."""
         for index, part in enumerate(self._parts):
-            staged = Path(part.path)
-            if self.paths[index] != staged and staged.parent.is_dir():
-                self.paths[index] = self.paths[index].rename(staged)
+            self.paths[index] = take_back(Path(part.path), self.paths[index])
 
 
-def _checked_footer(part: StagedPart, path: Path) -> pq.FileMetaData:
+def _checked_footer(part: StagedPart, path: Place) -> pq.FileMetaData:
     problem = None
     try:
         size, metadata = path.stat().st_size, footer(path)

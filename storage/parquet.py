@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,12 +14,14 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from storage.files import written_aside
+from storage.places import Place, opened, place_at
 from storage.schema import to_stored
 from storage.statistics import nulls_note
 
 ROW_GROUP_BYTES = 32 << 20
 ROW_GROUP_ROWS = (16, 131_072)
 _SAMPLE_ROWS = 8192
+_READ_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,12 +209,37 @@ def batch_bytes(batch: pa.RecordBatch) -> int:
     return sum(_content_bytes(pa.chunked_array([column])) for column in batch.columns)
 
 
-def footer(path: Path) -> pq.FileMetaData:
+@contextmanager
+def open_parquet(path: Place | str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file open for reading.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    pyarrow.ArrowInvalid
+        If it is no Parquet file, or was cut short.
+    """
+    place = place_at(path) if isinstance(path, str) else path
+    if isinstance(place, Path):
+        with pq.ParquetFile(place, pre_buffer=False) as parquet:
+            yield parquet
+    else:
+        # Column chunks that lie side by side come in one request.
+        with opened(place) as file, pq.ParquetFile(file, pre_buffer=True) as parquet:
+            yield parquet
+
+
+def footer(path: Place | str) -> pq.FileMetaData:
     """The file's footer; raises `pyarrow.ArrowInvalid` where the file is no Parquet file or was cut short."""
-    return pq.read_metadata(path)
+    with open_parquet(path) as parquet:
+        return parquet.metadata
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Place) -> str:
     """Hex SHA-256 of a file's bytes, read in a stream."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with opened(path) as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

@@ -110,7 +110,7 @@ class QueryResult:
     def _open(self, relations: Relations, memory_bytes: int) -> pa.RecordBatchReader:
         connection = self._connection = open_database(self._spill or Path(), memory_bytes)
         with told(self._query, self._names):
-            add_views(connection, relations.views, relations.tables)
+            add_views(connection, relations.views, relations.tables, relations.files)
         statement = require_reading(connection, self._query)
         with told(self._query, self._names):
             if self._limit is not None:

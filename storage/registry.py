@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from storage.errors import ModelExistsError, ModelNotFoundError, NotFoundError, RunNotFoundError
-from storage.files import explained, make_folder, sync_folder
 from storage.layout import StoreLayout, require_id
-from storage.parquet import sha256_of
+from storage.model_folders import ModelFolders, contents
 from storage.system import SystemTable
 
 _RUNS = pa.schema(
@@ -110,8 +108,12 @@ class Models:
     """
 
     def __init__(self, layout: StoreLayout) -> None:
-        self._layout = layout
+        self._folders = ModelFolders(layout)
         self.table = SystemTable(layout.system("models"), _MODELS)
+
+    def folders(self) -> frozenset[str]:
+        """The ids of the models whose folder is there, with a record or without."""
+        return self._folders.ids()
 
     def put(self, model: str, staged: Path, record: Mapping[str, Any]) -> Path:
         """The model's folder in the store, moved there from `staged`.
@@ -127,29 +129,22 @@ class Models:
         DiskFullError, StoreNotWritableError, StoreBusyError
             If it cannot be written.
         """
-        target = self._layout.model(model)
         if not staged.is_dir():
             raise ModelNotFoundError(str(staged), "there is no staged folder", "Write the model's files first.")
-        if target.exists() and _contents(target) != _contents(staged):
+        there = self._folders.contents(model)
+        if there is not None and there != contents(staged):
             raise ModelExistsError(
                 f"model {model!r}", "another model has this id", "Remove it first, or choose another id."
             )
         dataset, version = dataset_of(record)
         row = {"model": model, "run": _text(record, "run"), "dataset": dataset, "version": version}
         self.table.append([{**row, "record": _json(record)}])
-        if target.exists():
-            shutil.rmtree(staged)
-            return target
-        with explained(target):
-            make_folder(target.parent)
-            sync_folder(staged)
-            staged.rename(target)
-            sync_folder(target.parent)
-        return target
+        return self._folders.put(model, staged)
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Id -> row of the table, oldest first, of the models whose folder is there."""
-        return {model: row for model, row in self.table.last("model").items() if self._layout.model(model).is_dir()}
+        there = self.folders()
+        return {model: row for model, row in self.table.last("model").items() if model in there}
 
     def all(self) -> list[dict[str, Any]]:
         """The records, newest first, each with its id under ``"id"``."""
@@ -162,8 +157,8 @@ class Models:
         return {"id": found, **json.loads(rows[found]["record"])}
 
     def path(self, model: str) -> Path:
-        """The folder of a model by its id or the start of it; raises `ModelNotFoundError`."""
-        return self._layout.model(find(model, self.rows(), "model", ModelNotFoundError))
+        """A folder on disk with a model's files, by its id or the start of it; raises `ModelNotFoundError`."""
+        return self._folders.local(find(model, self.rows(), "model", ModelNotFoundError))
 
     def pins(self, dataset: str) -> dict[int, list[str]]:
         """Version number -> the models that were trained on it."""
@@ -172,7 +167,3 @@ class Models:
             if row["dataset"] == dataset and row["version"] is not None:
                 pinned.setdefault(row["version"], []).append(model)
         return pinned
-
-
-def _contents(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): sha256_of(path) for path in folder.rglob("*") if path.is_file()}

@@ -89,7 +89,8 @@ def _runs(layout: StoreLayout, _names: list[str], moment: int) -> _Made:
 def _models(layout: StoreLayout, _names: list[str], moment: int) -> _Made:
     models = Models(layout)
     rows = _newest_rows(models.table, ["model"], moment)
-    there = [layout.model(model).is_dir() for model in rows["model"].to_pylist()]
+    held = models.folders()
+    there = [model in held for model in rows["model"].to_pylist()]
     return rows.filter(pa.array(there, pa.bool_())), _everything("models"), []
 
 

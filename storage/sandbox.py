@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from storage.buckets import file_system, is_object_uri
 from storage.errors import QueryError
 from storage.sql_text import list_of, literal, quoted
 
@@ -51,8 +52,19 @@ def close_off(connection: duckdb.DuckDBPyConnection, files: Iterable[str]) -> No
     connection.execute("SET lock_configuration = true")
 
 
-def add_views(connection: duckdb.DuckDBPyConnection, views: Mapping[str, str], tables: Mapping[str, pa.Table]) -> None:
-    """Nothing; the connection has these views, and Arrow tables by name. ``schema.name`` makes the schema too."""
+def add_views(
+    connection: duckdb.DuckDBPyConnection,
+    views: Mapping[str, str],
+    tables: Mapping[str, pa.Table],
+    files: Iterable[str] = (),
+) -> None:
+    """Nothing; the connection has these views, and Arrow tables by name. ``schema.name`` makes the schema too.
+
+    Where `files`, which the views read, lie in a bucket, it can reach them: through the store's own client, so that no
+    extension is needed. `close_off` takes all others from its sight.
+    """
+    for scheme in {file.partition("://")[0] for file in files if is_object_uri(file)}:
+        connection.register_filesystem(file_system(scheme))
     for name, table in tables.items():
         connection.register(name, table)
     for name, query in views.items():

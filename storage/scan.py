@@ -11,6 +11,7 @@ from storage.errors import StoreDamagedError, VersionNotFoundError
 from storage.fingerprint import Fingerprint, fingerprint_of
 from storage.history import Head, require_files
 from storage.layout import DatasetLayout
+from storage.parquet import open_parquet
 from storage.schema import content_schema, fit, selected
 from storage.table import open_table, table_files, table_schema
 from storage.versions import DataFile, Snapshot
@@ -97,7 +98,7 @@ def spans_of(file: DataFile, most_bytes: int) -> tuple[Span, ...]:
 @contextmanager
 def _opened(file: DataFile) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(file.path, pre_buffer=False) as parquet:
+        with open_parquet(file.path) as parquet:
             yield parquet
     except FileNotFoundError as error:
         raise VersionNotFoundError(

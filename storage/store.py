@@ -17,8 +17,9 @@ from storage.files import make_folder
 from storage.history import Head
 from storage.layout import DatasetLayout, StoreLayout
 from storage.locks import locked
-from storage.mark import open_root
+from storage.mark import layout_at, open_layout
 from storage.paging import Cursor, decode_cursor, query_digest
+from storage.places import ObjectPath, remove_all
 from storage.pruning import Scanned, prune
 from storage.query import QueryResult
 from storage.records import Records
@@ -37,19 +38,18 @@ MODEL = "model:"
 
 
 class Store(Carrying):
-    """A store in a directory; open one with `Store.open`.
+    """A store in a directory or in a bucket; open one with `Store.open`.
 
     Any number of processes may use the same store at once, without a server. Nothing in it depends on where it
     lies: the directory can be moved.
 
     Parameters
     ----------
-    root
-        The store's directory, absolute.
+    layout
+        Its paths.
     """
 
-    def __init__(self, root: Path) -> None:
-        layout = StoreLayout(root)
+    def __init__(self, layout: StoreLayout) -> None:
         Datasets.__init__(self, layout)
         Records.__init__(self, layout)
 
@@ -60,7 +60,7 @@ class Store(Carrying):
         Parameters
         ----------
         uri
-            A directory.
+            A directory, or a prefix in a bucket such as ``s3://corpora/store``.
         create
             Make it where there is none; an existing directory must be empty for that.
 
@@ -72,11 +72,33 @@ class Store(Carrying):
             If its mark cannot be understood, or a newer textmill wrote it.
         StoreNotWritableError, DiskFullError
             If it cannot be made.
+        MissingExtraError
+            If it is in a bucket, and the package for that is not installed.
         """
-        store = cls(open_root(uri, create=create))
+        store = cls(open_layout(uri, create=create))
         if views_are_stale(store.layout):
             store.refresh_views()
         return store
+
+    @staticmethod
+    def exists(uri: str | Path) -> bool:
+        """Whether anything is at `uri`: a store, or what would have to go before there can be one."""
+        return layout_at(uri).root.exists()
+
+    @staticmethod
+    def absolute(uri: str | Path) -> str:
+        """`uri` in words that mean the same wherever a process was started; nothing is looked at."""
+        return str(layout_at(uri).root)
+
+    @staticmethod
+    def work_of(uri: str | Path) -> Path:
+        """The folder on disk for work in progress on the store at `uri`; it may not be there yet."""
+        return layout_at(uri).work
+
+    @property
+    def work(self) -> Path:
+        """The folder on disk for work in progress: the store's own where it is on disk."""
+        return make_folder(self.layout.work)
 
     @property
     def uri(self) -> str:
@@ -91,7 +113,9 @@ class Store(Carrying):
         """Whether the store held no dataset, run or model, and its directory was taken away."""
         if self.names() or self._runs.all() or self._models.rows():
             return False
-        shutil.rmtree(self.layout.root, ignore_errors=True)
+        shutil.rmtree(self.layout.work, ignore_errors=True)
+        if isinstance(self.layout.root, ObjectPath):
+            remove_all(self.layout.root.rglob("*"))
         return True
 
     def _head(self, name: str, at: int | str | None) -> Head:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
@@ -21,9 +20,11 @@ from storage.errors import CommitConflictError, StoreDamagedError
 from storage.files import ASIDE_SUFFIX, make_folder, sync_folder
 from storage.layout import DatasetLayout, PartName, run_digest
 from storage.locks import locked
-from storage.parquet import footer, write_part
+from storage.parquet import footer, open_parquet, write_part
+from storage.places import Place
 from storage.schema import fit
-from storage.table import add_action, commit_files, has_table, open_table, table_files
+from storage.table import add_action, commit_files, find_table, table_files
+from storage.transfer import bring
 
 SERIAL = "serial"
 _MOST_FILES = 64
@@ -81,11 +82,14 @@ class SystemTable:
         return dict(sorted(newest.items(), key=lambda item: item[1][SERIAL]))
 
     def _read(self) -> pa.Table:
-        if not has_table(self._layout):
+        if (table := self._newest()) is None:
             return self.schema.empty_table()
-        files = table_files(self._layout, open_table(self._layout))
-        pieces = [pq.ParquetFile(file.path).read() for file in files]
-        return pa.concat_tables([self.schema.empty_table(), *(fit(piece, self.schema) for piece in pieces)])
+        files = table_files(self._layout, table)
+        pieces = []
+        for file in files:
+            with open_parquet(file.path) as parquet:
+                pieces.append(fit(parquet.read(), self.schema))
+        return pa.concat_tables([self.schema.empty_table(), *pieces])
 
     def _write(self, rows: Sequence[Mapping[str, Any]]) -> bool:
         base = self._newest()
@@ -106,16 +110,19 @@ class SystemTable:
         lines: list[dict[str, Any]] = pa.table(table.get_add_actions(flatten=True)).to_pylist()
         return lines
 
-    def _put(self, content: pa.Table, number: int) -> tuple[Path, AddAction]:
-        token = secrets.token_hex(8)
-        staged = make_folder(self._layout.folder) / f".{token}{ASIDE_SUFFIX}"
+    def _put(self, content: pa.Table, number: int) -> tuple[Place, AddAction]:
+        token, folder = secrets.token_hex(8), make_folder(self._layout.folder)
+        # Beside its place where that is on disk, so that a rename brings it there.
+        staged = (folder if isinstance(folder, Path) else self._layout.locks) / f".{token}{ASIDE_SUFFIX}"
         part = write_part(content, staged)
         name = PartName(number=number, part=0, run=run_digest(token), sha=part.sha256[:32])
-        path = staged.rename(staged.with_name(str(name)))
-        sync_folder(path.parent)
-        return path, add_action(path, footer(path), part.bytes)
+        metadata = footer(staged)
+        path = bring(staged, staged, folder / str(name))
+        sync_folder(folder)
+        staged.unlink(missing_ok=True)
+        return path, add_action(path, metadata, part.bytes)
 
-    def _commit(self, base: DeltaTable | None, path: Path, add: AddAction, *, replace: bool) -> bool:
+    def _commit(self, base: DeltaTable | None, path: Place, add: AddAction, *, replace: bool) -> bool:
         number = 0 if base is None else base.version() + 1
         facts = {"system": self._layout.name}
         try:
@@ -131,4 +138,4 @@ class SystemTable:
         return True
 
     def _newest(self) -> DeltaTable | None:
-        return open_table(self._layout) if has_table(self._layout) else None
+        return find_table(self._layout)

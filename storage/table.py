@@ -19,14 +19,19 @@ from deltalake import CommitProperties, DeltaTable, Schema, TableFeatures, Trans
 from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
+from storage.buckets import storage_options
 from storage.errors import DatasetNotFoundError, StoreDamagedError
 from storage.files import explained, sync_file, sync_folder
 from storage.layout import DELTA_LOG, DatasetLayout
 from storage.log import KEY, entry_path
+from storage.parquet import footer
+from storage.places import ObjectPath, Place
 from storage.statistics import file_statistics
 from storage.versions import DataFile
 
 _CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
+#: In a bucket every entry since the last checkpoint is a request of its own.
+_IN_A_BUCKET = {"delta.checkpointInterval": "10"}
 
 
 @contextmanager
@@ -48,7 +53,7 @@ def _understood(layout: DatasetLayout) -> Iterator[None]:
 
 def has_table(layout: DatasetLayout) -> bool:
     """Whether there is a Delta table."""
-    return layout.log.is_dir() and any(layout.log.glob("*.json"))
+    return any(True for _ in layout.log.glob("*.json"))
 
 
 def open_table(layout: DatasetLayout, number: int | None = None) -> DeltaTable:
@@ -61,10 +66,19 @@ def open_table(layout: DatasetLayout, number: int | None = None) -> DeltaTable:
     StoreDamagedError
         If its log cannot be read.
     """
-    if not has_table(layout):
-        raise DatasetNotFoundError(layout.name, "there is no such dataset", "List them with `textmill datasets`.")
     with _understood(layout):
-        return DeltaTable(str(layout.folder), version=number)
+        uri = str(layout.folder)
+        return DeltaTable(uri, version=number, storage_options=storage_options(uri))
+
+
+def find_table(layout: DatasetLayout) -> DeltaTable | None:
+    """The table as it is now, or None where there is none; raises `StoreDamagedError` where its log cannot be read."""
+    if isinstance(layout.folder, Path) and not has_table(layout):
+        return None
+    try:
+        return open_table(layout)
+    except DatasetNotFoundError:
+        return None
 
 
 def table_schema(table: DeltaTable) -> pa.Schema:
@@ -96,7 +110,7 @@ def file_bounds(layout: DatasetLayout, number: int) -> pa.Table:
 
 def _rows(path: str, known: int | None) -> int:
     # Other programs may leave the count out.
-    return known if known is not None else int(pq.read_metadata(path).num_rows)
+    return known if known is not None else int(footer(path).num_rows)
 
 
 def landed(table: DeltaTable, run: str) -> int | None:
@@ -110,10 +124,12 @@ def remove_action(file: DataFile, *, data_change: bool) -> RemoveAction:
 
 
 def add_action(
-    path: Path, footer: pq.FileMetaData, size: int, *, data_change: bool = True, shown: Sequence[str] = ()
+    path: Place, metadata: pq.FileMetaData, size: int, *, data_change: bool = True, shown: Sequence[str] = ()
 ) -> AddAction:
     """The log's record of a file, with what `storage.statistics` tells of its columns."""
-    return AddAction(path.name, size, {}, int(path.stat().st_mtime * 1000), data_change, file_statistics(footer, shown))
+    # A bucket would have to be asked for the time; the file came there this moment.
+    written = path.stat().st_mtime if isinstance(path, Path) else time.time()
+    return AddAction(path.name, size, {}, int(written * 1000), data_change, file_statistics(metadata, shown))
 
 
 def _properties(facts: Mapping[str, Any], run: str | None, number: int) -> CommitProperties:
@@ -158,7 +174,8 @@ def commit_files(
                 Schema.from_arrow(schema),
                 list(adds),
                 mode="error",
-                configuration=_CONFIGURATION,
+                configuration=_CONFIGURATION | (_IN_A_BUCKET if isinstance(layout.folder, ObjectPath) else {}),
+                storage_options=storage_options(str(layout.folder)),
                 commit_properties=properties,
             )
         else:

@@ -7,12 +7,12 @@ age. The list of versions given up is written first, so that none is half there 
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from storage.files import ASIDE_SUFFIX, explained
 from storage.history import entries
 from storage.layout import DatasetLayout, parse_part_name
 from storage.log import Entry, lifetimes
+from storage.places import Place, Stat, remove_all
 from storage.vacuumed import add_vacuumed, vacuumed_numbers
 
 DEFAULT_AGE_HOURS = 168.0
@@ -122,21 +122,21 @@ def vacuum(
     oldest = time.time() - older_than_hours * 3600
     plan = plan_vacuum(list(entries(layout)), vacuumed_numbers(layout), pins, oldest * 1000)
     users = _users(layout, plan.kept)
-    doomed = [path for path in _own_files(layout) if path not in users and path.stat().st_mtime <= oldest]
-    size = sum(path.stat().st_size for path in doomed)
+    there = {path: path.stat() for path in _own_files(layout)}
+    doomed = [path for path, facts in there.items() if path not in users and facts.st_mtime <= oldest]
+    size = sum(there[path].st_size for path in doomed)
     if not dry_run:
         if plan.given_up:
             add_vacuumed(layout, plan.given_up)
         with explained(layout.folder):
-            for path in doomed:
-                path.unlink(missing_ok=True)
+            remove_all(doomed)
     return VacuumReport(
         dataset=layout.name,
         versions=tuple(sorted(plan.given_up)),
         files=len(doomed),
         bytes=size,
         pins=tuple(
-            Pin(version=number, names=pins[number], bytes=_alone(users, number))
+            Pin(version=number, names=pins[number], bytes=_alone(users, there, number))
             for number in sorted(pins)
             if number in plan.kept
         ),
@@ -144,7 +144,7 @@ def vacuum(
     )
 
 
-def _users(layout: DatasetLayout, kept: frozenset[int]) -> dict[Path, list[int]]:
+def _users(layout: DatasetLayout, kept: frozenset[int]) -> dict[Place, list[int]]:
     """File -> the kept versions that need it."""
     numbers = sorted(kept)
     users = {layout.folder / name: life.within(numbers) for name, life in lifetimes(layout.log).items()}
@@ -155,9 +155,9 @@ def _users(layout: DatasetLayout, kept: frozenset[int]) -> dict[Path, list[int]]
     return {path: needing for path, needing in users.items() if needing}
 
 
-def _own_files(layout: DatasetLayout) -> list[Path]:
+def _own_files(layout: DatasetLayout) -> list[Place]:
     # What the store did not name is not the store's to remove.
-    folders = [folder for folder in (layout.folder, layout.fates) if folder.is_dir()]
+    folders: list[Place] = [folder for folder in (layout.folder, layout.fates) if folder.is_dir()]
     return [
         path
         for folder in folders
@@ -166,5 +166,5 @@ def _own_files(layout: DatasetLayout) -> list[Path]:
     ]
 
 
-def _alone(users: Mapping[Path, list[int]], number: int) -> int:
-    return sum(path.stat().st_size for path, needing in users.items() if needing == [number])
+def _alone(users: Mapping[Place, list[int]], there: Mapping[Place, Stat], number: int) -> int:
+    return sum(there[path].st_size for path, needing in users.items() if needing == [number] and path in there)

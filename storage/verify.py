@@ -6,13 +6,13 @@ keep the files from being checked.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from storage.errors import StoreDamagedError, StoreError
 from storage.files import ASIDE_SUFFIX
 from storage.layout import OWN, DatasetLayout, StoreLayout, is_dataset_name, parse_part_name
 from storage.log import entry_numbers, entry_path, read_entry, readable_lifetimes
 from storage.parquet import sha256_of
+from storage.places import Place, below
 from storage.registry import Models
 from storage.table import has_table, open_table
 from storage.vacuumed import vacuumed_numbers
@@ -71,8 +71,8 @@ class _Checker:
         self.layout = layout
         self.lifetimes, self.broken = readable_lifetimes(layout.log)
 
-    def problem(self, kind: str, path: Path, detail: str, versions: tuple[int, ...], cure: str) -> Problem:
-        relative = str(path.relative_to(self.store.root))
+    def problem(self, kind: str, path: Place, detail: str, versions: tuple[int, ...], cure: str) -> Problem:
+        relative = below(path, self.store.root)
         return Problem(dataset=self.layout.name, kind=kind, path=relative, detail=detail, versions=versions, cure=cure)
 
     def log(self) -> Iterator[Problem]:
@@ -84,17 +84,19 @@ class _Checker:
             detail = "the table cannot be opened"
             yield self.problem(BROKEN_LOG, self.layout.log, detail, (), "Restore the log from a backup.")
 
-    def needed(self) -> dict[Path, tuple[int, list[int]]]:
+    def needed(self) -> dict[Place, tuple[int, list[int]]]:
         """File -> its size and the readable versions that need it, as far as the log can be read."""
         gone = vacuumed_numbers(self.layout)
         numbers = [number for number in entry_numbers(self.layout.log) if number not in gone]
-        needed = {self.layout.folder / name: (life.size, life.within(numbers)) for name, life in self.lifetimes.items()}
+        needed: dict[Place, tuple[int, list[int]]] = {
+            self.layout.folder / name: (life.size, life.within(numbers)) for name, life in self.lifetimes.items()
+        }
         for number in numbers:
             for path, size in self._fates(number):
                 needed.setdefault(path, (size, []))[1].append(number)
         return {path: facts for path, facts in needed.items() if facts[1]}
 
-    def _fates(self, number: int) -> list[tuple[Path, int]]:
+    def _fates(self, number: int) -> list[tuple[Place, int]]:
         try:
             facts = read_entry(self.layout.log, number).facts or {}
         except StoreDamagedError:
@@ -103,26 +105,29 @@ class _Checker:
 
     def files(self) -> Iterator[Problem]:
         needed = self.needed()
-        for path, (size, versions) in sorted(needed.items()):
-            yield from self._file(path, size, tuple(versions))
-        for path in sorted(self.layout.folder.rglob("*")):
-            if path.is_file() and path not in needed and not self._own(path):
+        there: dict[Place, int] = {
+            path: path.stat().st_size for path in self.layout.folder.rglob("*") if path.is_file()
+        }
+        for path, (size, versions) in sorted(needed.items(), key=lambda item: str(item[0])):
+            yield from self._file(path, there.get(path), size, tuple(versions))
+        for path in sorted(there, key=str):
+            if path not in needed and not self._own(path):
                 yield self._stray(path)
 
-    def _own(self, path: Path) -> bool:
-        return path.relative_to(self.layout.folder).parts[0] in (self.layout.log.name, OWN)
+    def _own(self, path: Place) -> bool:
+        return below(path, self.layout.folder).partition("/")[0] in (self.layout.log.name, OWN)
 
-    def _file(self, path: Path, size: int, versions: tuple[int, ...]) -> Iterator[Problem]:
+    def _file(self, path: Place, found: int | None, size: int, versions: tuple[int, ...]) -> Iterator[Problem]:
         name = parse_part_name(path.name)
-        if not path.is_file():
+        if found is None:
             yield self.problem(MISSING, path, "the file is not there", versions, _RESTORE)
-        elif (found := path.stat().st_size) != size:
+        elif found != size:
             kind = TRUNCATED if found < size else CHANGED
             yield self.problem(kind, path, f"{found} bytes instead of {size}", versions, _RESTORE)
         elif name is not None and not sha256_of(path).startswith(name.sha):
             yield self.problem(CHANGED, path, "its content does not fit its name", versions, _RESTORE)
 
-    def _stray(self, path: Path) -> Problem:
+    def _stray(self, path: Place) -> Problem:
         name = parse_part_name(path.name)
         ours = name is not None and sha256_of(path).startswith(name.sha)
         if ours or path.name.endswith(ASIDE_SUFFIX):
@@ -147,28 +152,26 @@ def verify_dataset(store: StoreLayout, layout: DatasetLayout) -> Iterator[Proble
 
 def verify_models(store: StoreLayout) -> Iterator[Problem]:
     """Folders among the models that no record names."""
-    rows = Models(store).rows()
-    for folder in sorted(store.models.iterdir()) if store.models.is_dir() else ():
-        if folder.name not in rows:
-            path = str(folder.relative_to(store.root))
-            yield Problem(
-                dataset=folder.name,
-                kind=FOREIGN,
-                path=path,
-                detail="no record names this model",
-                versions=(),
-                cure="Move it elsewhere.",
-            )
+    models = Models(store)
+    rows = models.rows()
+    for name in sorted(models.folders()):
+        if name not in rows:
+            path = below(store.models / name, store.root)
+            detail, cure = "no record names this model", "Move it elsewhere."
+            yield Problem(dataset=name, kind=FOREIGN, path=path, detail=detail, versions=(), cure=cure)
 
 
 def verify_folders(store: StoreLayout) -> Iterator[Problem]:
     """Files in folders that could be datasets but have no log, and files that are no part of any store."""
-    for path in sorted(store.root.iterdir()):
+    own = [str(path) for path in (store.mark, store.views, f"{store.views}.wal")]
+    found: list[Place] = [*store.root.iterdir()]
+    for path in sorted(found, key=str):
         if path.is_dir() and is_dataset_name(path.name) and not has_table(store.dataset(path.name)):
             checker = _Checker(store, store.dataset(path.name))
-            for file in sorted(path.rglob("*.parquet")):
+            files: list[Place] = [*path.rglob("*.parquet")]
+            for file in sorted(files, key=str):
                 detail = "its dataset has no log: a first commit died, or the log was lost"
                 yield checker.problem(ORPHAN, file, detail, (), "Restore the log, or remove the folder.")
-        elif path.is_file() and path not in (store.mark, store.views, Path(f"{store.views}.wal")):
+        elif path.is_file() and str(path) not in own:
             detail, cure = "the store did not write it here", "Move it elsewhere."
             yield Problem(dataset="", kind=FOREIGN, path=path.name, detail=detail, versions=(), cure=cure)

@@ -16,6 +16,7 @@ from storage.errors import StoreError
 from storage.files import write_atomic
 from storage.layout import LOCKS, StoreLayout
 from storage.locks import locked
+from storage.places import ObjectPath
 from storage.sql_text import quoted, rows_of_snapshot
 from storage.versions import Snapshot
 
@@ -40,15 +41,18 @@ def refresh_views(
 ) -> bool:
     """Whether the views of these datasets now show their newest versions.
 
-    It is a convenience beside the store: where it cannot be done, that is logged and the old file stays.
+    It is a convenience beside the store: where it cannot be done, that is logged and the old file stays. A store in
+    a bucket has none: any DuckDB client reads its datasets with ``delta_scan('s3://...')``.
 
     Parameters
     ----------
     anew
         Whether to forget the views that are there, instead of keeping those of other datasets.
     """
+    if isinstance(layout.root, ObjectPath):
+        return False
     try:
-        with locked(layout.root / LOCKS / "views.lock", deadline_s=_DEADLINE_S):
+        with locked(layout.work / LOCKS / "views.lock", deadline_s=_DEADLINE_S):
             _refresh(layout, names, snapshot, anew=anew)
     except (OSError, duckdb.Error, StoreError) as error:
         _LOG.warning("%s was not brought up to date: %s", layout.views, error)

@@ -81,7 +81,7 @@ def run(
     """
     loaded = _loaded(job, overrides)
     if store is not None:
-        loaded = loaded.model_copy(update={"store": str(Path(store).expanduser().absolute())})
+        loaded = loaded.model_copy(update={"store": Store.absolute(store)})
     return run_job(loaded, workers=workers, listener=listener, allow_code=allow_code)
 
 
@@ -99,7 +99,7 @@ def open_store(path: str | Path = "store", *, create: bool = False) -> Store:
     Parameters
     ----------
     path
-        The directory.
+        The directory, or a prefix in a bucket such as ``s3://corpora/store``.
     create
         Make one where there is none.
 

@@ -23,11 +23,13 @@ from storage.fates import FatesFile
 from storage.files import make_folder, sync_folder, write_atomic
 from storage.fingerprint import Fingerprint
 from storage.parquet import StagedPart, sha256_of, write_batches
+from storage.places import Place, opened, place_at
 from storage.scan import iter_file
 from storage.versions import Snapshot
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
+_COPY_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +99,12 @@ def export_version(
     for index, file in enumerate(snapshot.files):
         name = f"data/{index:06d}.parquet"
         if snapshot.uniform:
-            _take(folder, name, Path(file.path), listed)
+            _take(folder, name, place_at(file.path), listed)
         else:
             # With all columns, so that the folder needs nothing but a Parquet reader.
             listed[name] = write_batches(iter_file(file, snapshot.schema), snapshot.schema, folder / name).sha256
     for index, fate in enumerate(fates):
-        _take(folder, f"fates/{index:06d}.parquet", Path(fate.path), listed)
+        _take(folder, f"fates/{index:06d}.parquet", place_at(fate.path), listed)
     for model, (source, _) in models.items():
         for path in sorted(source.rglob("*")):
             if path.is_file():
@@ -119,10 +121,11 @@ def export_version(
     write_atomic(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2, default=str).encode())
 
 
-def _take(folder: Path, name: str, source: Path, listed: dict[str, str]) -> None:
+def _take(folder: Path, name: str, source: Place, listed: dict[str, str]) -> None:
     target = folder / name
     make_folder(target.parent)
-    shutil.copyfile(source, target)
+    with opened(source) as here, open(target, "wb") as there:
+        shutil.copyfileobj(here, there, _COPY_BYTES)
     sync_folder(target.parent)
     listed[name] = sha256_of(target)
 

@@ -1,12 +1,12 @@
 """A version under a new name: its files are linked, not copied, wherever the file system can do that.
 
 A linked file has two names and one content; each dataset removes its own name when it is vacuumed. Moved, the store
-stays what it is; a program that copies it without knowing links only makes it larger.
+stays what it is; a program that copies it without knowing links only makes it larger. In a bucket the server copies.
 """
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from deltalake.exceptions import DeltaError
@@ -20,12 +20,21 @@ from storage.history import Head
 from storage.layout import DatasetLayout
 from storage.locks import locked
 from storage.parquet import footer
+from storage.places import ObjectPath, Place, place_at
 from storage.table import add_action, commit_files, has_table, landed, open_table
+from storage.transfer import for_each
 from storage.versions import COPY, Snapshot
 
 
-def link(source: Path, target: Path) -> None:
+def link(source: Place, target: Place) -> None:
     """Nothing; `target` has the content of `source`, without a copy of it where that can be."""
+    if isinstance(source, ObjectPath) and isinstance(target, ObjectPath):
+        source.copy_to(target)
+    elif isinstance(source, Path) and isinstance(target, Path):
+        _link(source, target)
+
+
+def _link(source: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)
@@ -59,8 +68,8 @@ def copy_version(
             raise DatasetExistsError(
                 f"dataset {target.name}", "there is one of this name already", "Choose another name for the copy."
             )
-        _link_all([Path(file.path) for file in snapshot.files], target.folder)
-        fates = [Path(file.path) for file in fates_files(source, head)]
+        _link_all([place_at(file.path) for file in snapshot.files], target.folder)
+        fates = [place_at(file.path) for file in fates_files(source, head)]
         if fates:
             _link_all(fates, target.fates)
         try:
@@ -72,11 +81,10 @@ def copy_version(
                 ) from error
 
 
-def _link_all(paths: Iterable[Path], folder: Path) -> None:
+def _link_all(paths: Sequence[Place], folder: Place) -> None:
     make_folder(folder)
     with explained(folder):
-        for path in paths:
-            link(path, folder / path.name)
+        for_each(len(paths), lambda index: link(paths[index], folder / paths[index].name), folder)
         sync_folder(folder)
 
 

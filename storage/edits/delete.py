@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from storage.edits.landing import Edit, Placed, fates_name, place_of
 from storage.edits.matching import Database, Matches
@@ -20,7 +19,7 @@ from storage.fates import FATE_SCHEMA
 from storage.fingerprint import Fingerprint
 from storage.history import Head
 from storage.layout import DatasetLayout
-from storage.parquet import StagedPart, write_batches
+from storage.parquet import StagedPart, open_parquet, write_batches
 from storage.schema import fit
 from storage.versions import Snapshot
 
@@ -107,7 +106,8 @@ class Deletion:
             path = str(self.layout.fates / line["name"])
             rows = matches.rows(path)
             if len(rows):
-                table = fit(pq.read_table(path, partitioning=None), FATE_SCHEMA)
+                with open_parquet(path) as parquet:
+                    table = fit(parquet.read(), FATE_SCHEMA)
                 kept = np.ones(table.num_rows, np.bool_)
                 kept[rows] = False
                 left = table.filter(pa.array(kept)).to_batches()

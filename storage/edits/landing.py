@@ -11,25 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from storage.errors import CommitConflictError, VersionNotFoundError
 from storage.facts import VersionFacts
-from storage.files import explained, make_folder, sync_folder
+from storage.files import make_folder, sync_folder
 from storage.fingerprint import Fingerprint
 from storage.history import Head, newest_head
 from storage.layout import DatasetLayout, PartName, parse_part_name, run_digest
 from storage.locks import locked
 from storage.parquet import StagedPart, footer
+from storage.places import Place
 from storage.scan import measured, snapshot_of
 from storage.table import add_action, commit_files, landed, open_table, prepare_columns, remove_action
+from storage.transfer import bring, for_each, take_back
 from storage.versions import DataFile, Snapshot
 
 _ROUNDS = 6
 
 #: A place in the order of rows: version number and part.
-Place = tuple[int, int]
+Slot = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,7 @@ class Placed:
     """A staged file and its place in the order of rows; None puts it after all others."""
 
     part: StagedPart
-    place: Place | None = None
+    place: Slot | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,7 @@ class Edit:
     whole: bool = True
 
 
-def place_of(file: DataFile) -> Place | None:
+def place_of(file: DataFile) -> Slot | None:
     """A stored file's place in the order of rows; None where another program named it."""
     name = parse_part_name(Path(file.path).name)
     return None if name is None else (name.number, name.part)
@@ -156,50 +159,73 @@ def _land(layout: DatasetLayout, base: Head, edit: Edit, note: Note) -> int | No
     if prepare_columns(table, edit.schema, append=not edit.replace):
         table = open_table(layout)
     number = table.version() + 1
-    moves = _moves(layout, edit, note.run, number)
+    moves = _EditMoves(layout, edit, note.run, number)
     try:
-        _move(layout, moves)
-        _commit(layout, table, base, edit, note, number, [target for _, target in moves[: len(edit.adds)]])
+        footers = [footer(Path(placed.part.path)) for placed in edit.adds]
+        moves.move()
+        _commit(layout, table, base, edit, note, number, moves.paths, footers)
     except BaseException as error:
         if (found := landed(open_table(layout), note.run)) is not None:
             return found
-        for staged, target in moves:
-            if target.exists() and not staged.exists():
-                target.rename(staged)
+        moves.take_back()
         if isinstance(error, CommitFailedError) or (isinstance(error, DeltaError) and "already exists" in str(error)):
             return None
         raise
     return number
 
 
-def _moves(layout: DatasetLayout, edit: Edit, run: str, number: int) -> list[tuple[Path, Path]]:
-    digest, at_end, moves = run_digest(run), 0, []
+class _EditMoves:
+    """The files of an edit on their way into a dataset's folders."""
+
+    def __init__(self, layout: DatasetLayout, edit: Edit, run: str, number: int) -> None:
+        self._layout = layout
+        self._staged = [Path(part.path) for part in (*(placed.part for placed in edit.adds), *edit.fates_parts)]
+        self._targets = _targets(layout, edit, run, number)
+        #: Where they lie, those with rows first.
+        self.paths: list[Place] = [*self._staged]
+
+    def move(self) -> None:
+        for folder in dict.fromkeys(target.parent for target in self._targets):
+            make_folder(folder)
+
+        def move_one(index: int) -> None:
+            self.paths[index] = bring(self._staged[index], self.paths[index], self._targets[index])
+
+        for_each(len(self._targets), move_one, self._layout.folder)
+        for folder in dict.fromkeys(target.parent for target in self._targets):
+            sync_folder(folder)
+
+    def take_back(self) -> None:
+        for staged, now in zip(self._staged, self.paths, strict=True):
+            take_back(staged, now)
+
+
+def _targets(layout: DatasetLayout, edit: Edit, run: str, number: int) -> list[Place]:
+    digest, at_end = run_digest(run), 0
+    targets: list[Place] = []
     for placed in edit.adds:
         place = placed.place
         if place is None:
             place, at_end = (number, at_end), at_end + 1
         name = PartName(number=place[0], part=place[1], run=digest, sha=placed.part.sha256[:32])
-        moves.append((Path(placed.part.path), layout.folder / str(name)))
-    for index, part in enumerate(edit.fates_parts):
-        moves.append((Path(part.path), layout.fates / fates_name(part, index, run)))
-    return moves
-
-
-def _move(layout: DatasetLayout, moves: Sequence[tuple[Path, Path]]) -> None:
-    with explained(layout.folder):
-        for staged, target in moves:
-            make_folder(target.parent)
-            staged.rename(target)
-        for folder in {target.parent for _, target in moves}:
-            sync_folder(folder)
+        targets.append(layout.folder / str(name))
+    targets += [layout.fates / fates_name(part, index, run) for index, part in enumerate(edit.fates_parts)]
+    return targets
 
 
 def _commit(
-    layout: DatasetLayout, table: DeltaTable, base: Head, edit: Edit, note: Note, number: int, paths: Sequence[Path]
+    layout: DatasetLayout,
+    table: DeltaTable,
+    base: Head,
+    edit: Edit,
+    note: Note,
+    number: int,
+    paths: Sequence[Place],
+    footers: Sequence[pq.FileMetaData],
 ) -> None:
     adds = [
-        add_action(path, footer(path), placed.part.bytes, data_change=edit.data_change, shown=edit.shown)
-        for path, placed in zip(paths, edit.adds, strict=True)
+        add_action(path, metadata, placed.part.bytes, data_change=edit.data_change, shown=edit.shown)
+        for path, metadata, placed in zip(paths, footers, edit.adds, strict=False)
     ]
     removes = () if edit.replace else [remove_action(file, data_change=edit.data_change) for file in edit.removes]
     commit_files(

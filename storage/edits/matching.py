@@ -44,7 +44,7 @@ class Database:
         self._spill = new_spill_folder(cache)
         self._connection = open_database(self._spill, memory_bytes)
         try:
-            add_views(self._connection, relations.views, relations.tables)
+            add_views(self._connection, relations.views, relations.tables, relations.files)
             close_off(self._connection, relations.files)
         except BaseException:
             self.close()

@@ -276,8 +276,8 @@ def test_opening_says_what_is_wrong(tmp_path):
     store.layout.mark.write_text(json.dumps({"format": 99}))
     with pytest.raises(errors.StoreDamagedError, match="written in format 99"):
         Store.open(tmp_path / "store")
-    with pytest.raises(errors.StoreNotFoundError, match="a store is a directory here"):
-        Store.open("s3://bucket/store")
+    with pytest.raises(errors.StoreNotFoundError, match="a store is a directory, or a prefix"):
+        Store.open("ftp://bucket/store")
 
 
 def test_an_empty_store_can_be_taken_away(store):

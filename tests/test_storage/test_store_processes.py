@@ -2,18 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
-import threading
 import time
-from contextlib import contextmanager
 
 import pyarrow as pa
+from child_processes import DEADLINE_S, process
 from oracles_storage import rows_of, stage
 
 from storage.store import Store
-
-DEADLINE_S = 90
 
 COMMITTER = """
 import sys
@@ -30,30 +25,6 @@ for number in range(first, first + count):
     store.commit(stage(store, f"{name}-{number}", tables, mode="append"))
     print(number, flush=True)
 """
-
-
-@contextmanager
-def process(program, *arguments):
-    """A Python process in a group of its own, which ends with the block."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,
-    ) as started:
-        # Ends a process that hangs, so that no read below waits for ever.
-        watch = threading.Timer(DEADLINE_S, started.kill)
-        watch.start()
-        try:
-            yield started
-        finally:
-            watch.cancel()
-            if started.poll() is None:
-                os.killpg(started.pid, signal.SIGKILL)
-            started.wait(timeout=DEADLINE_S)
 
 
 def begin(*started):

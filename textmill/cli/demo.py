@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.config import load_job
+from storage.store import Store
 from textmill.cli.output import messages, print_json, results
 from textmill.cli.reports import store_option
 from textmill.cli.run import REPORT_WIDTH, run_with_progress, told_as_json
@@ -59,7 +60,7 @@ def demo(
             return _tell_data(corpus, as_json=as_json)
         job = load_job(corpus.job)
         if store is not None:
-            job = job.model_copy(update={"store": str(Path(store).expanduser().absolute())})
+            job = job.model_copy(update={"store": Store.absolute(store)})
         result = run_with_progress(job, workers=workers, allow_code=False, silent=as_json)
         result["planted"] = corpus.planted.ledger()
     if as_json:

@@ -1,7 +1,6 @@
 """Names that the shell can complete: datasets, models and runs of the store that the line names."""
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
@@ -44,9 +43,8 @@ class StoredName(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         """All names that start with what is typed; none where there is no store."""
-        folder = Path(ctx.params.get("store") or DEFAULT_STORE)
         try:
-            known = list(self._known(Store.open(folder)))
+            known = list(self._known(Store.open(ctx.params.get("store") or DEFAULT_STORE)))
         except Exception:  # noqa: BLE001 - a completion that fails must not write into the person's prompt
             return []
         return [CompletionItem(name, help=about or None) for name, about in known if name.startswith(incomplete)]
@@ -71,7 +69,7 @@ class VersionName(click.ParamType[int | str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         """Numbers and tags of the dataset that the line names."""
         try:
-            versions = Store.open(Path(ctx.params.get("store") or DEFAULT_STORE)).versions(ctx.params["name"])
+            versions = Store.open(ctx.params.get("store") or DEFAULT_STORE).versions(ctx.params["name"])
         except Exception:  # noqa: BLE001 - as above
             return []
         names = [str(version.number) for version in versions] + [tag for version in versions for tag in version.tags]

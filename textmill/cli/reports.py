@@ -49,12 +49,14 @@ def _newest(store: Store) -> dict[str, Any]:
 
 
 def page_path(store: str, run: str) -> Path:
-    """Where the page of a run lies in its store."""
-    return Path(store) / "_reports" / f"{run}.html"
+    """Where the page of a run lies: in its store, or in the work folder of a store in a bucket."""
+    return Store.work_of(store) / "_reports" / f"{run}.html"
 
 
 def store_option(uri: str) -> str:
     """What ``--store`` must say in a command typed here: nothing for the default store, else the shortest path."""
+    if "://" in uri:
+        return uri
     path, here = Path(uri).resolve(), Path.cwd()
     if path == (here / "store").resolve():
         return ""

@@ -10,6 +10,7 @@ import click
 from cluster.driver import run_job
 from cluster.submission import Submission
 from pipeline.config import JobConfig, load_job
+from storage.store import Store
 from textmill.cli.failures import message_of, status_of
 from textmill.cli.output import messages, print_json, results
 from textmill.cli.progress import listening
@@ -48,7 +49,7 @@ def run(
     with told_as_json(as_json):
         loaded = load_job(job, overrides)
         if store is not None:
-            loaded = loaded.model_copy(update={"store": str(Path(store).expanduser().absolute())})
+            loaded = loaded.model_copy(update={"store": Store.absolute(store)})
         submission = Submission(
             name=loaded.name,
             text=job.read_text(encoding="utf-8-sig"),

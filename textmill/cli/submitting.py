@@ -10,6 +10,7 @@ import click
 from cluster.submission import Submission
 from cluster.submit import submit as hand_in
 from pipeline.config import load_job
+from storage.store import Store
 from textmill.cli.names import JOB
 from textmill.cli.output import print_json
 from textmill.cli.run import told_as_json
@@ -66,7 +67,7 @@ def submit(
         overrides = (*overrides, f"cluster.profile={profile}")
     with told_as_json(as_json):
         loaded = load_job(job, overrides)
-        place = str(Path(store or loaded.store).expanduser().absolute())
+        place = Store.absolute(store or loaded.store)
         submission = Submission(
             name=loaded.name,
             text=job.read_text(encoding="utf-8-sig"),

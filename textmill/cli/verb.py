@@ -68,7 +68,10 @@ def verb(
     store_default
         Whether ``--store`` falls back on the environment and on ``./store``.
     """
-    told = store_help or f"The store's directory. [default: ${STORE_VARIABLE}, or ./{DEFAULT_STORE}]"
+    told = (
+        store_help
+        or f"The store: a directory, or s3://bucket/prefix. [default: ${STORE_VARIABLE}, or ./{DEFAULT_STORE}]"
+    )
 
     def decorate(function: Callable[..., Any]) -> Verb:
         @functools.wraps(function)
