@@ -19,12 +19,19 @@ PROBABILITY = pa.field("probability", pa.float64())
 REASONS = pa.field("reasons", pa.string())
 
 
-def predict_table(table: pa.Table, model: TrainedModel, text: str | None = None, *, reasons: int = 0) -> pa.Table:
+def chance_field(label: str) -> pa.Field:
+    """The column with the probability of one label."""
+    return pa.field(f"probability of {label}", pa.float64())
+
+
+def predict_table(
+    table: pa.Table, model: TrainedModel, text: str | None = None, *, reasons: int = 0, every: bool = False
+) -> pa.Table:
     """The table with the columns "predicted" (label) and "probability" (of that label) at its end.
 
     A row whose text is null has null in both. A text that gets no label, since none reaches its threshold, has null and
-    the largest probability. A text without any feature gets the label that is most frequent in
-    training. Columns of these names that the table has already are replaced.
+    the largest probability. A text without any feature gets the label that is most frequent in training. Columns of
+    these names that the table has already are replaced.
 
     Parameters
     ----------
@@ -36,17 +43,19 @@ def predict_table(table: pa.Table, model: TrainedModel, text: str | None = None,
         The column with the texts; the one the model was trained on where not given.
     reasons
         How many n-grams that speak for the label to add as a column "reasons", separated by commas.
+    every
+        Whether to add a column "probability of LABEL" for every label.
 
     Raises
     ------
     ModelError
         If the table has no such column.
     """
-    return predict_and_profile(table, model, text, reasons=reasons)[0]
+    return predict_and_profile(table, model, text, reasons=reasons, every=every)[0]
 
 
 def predict_and_profile(
-    table: pa.Table, model: TrainedModel, text: str | None = None, *, reasons: int = 0
+    table: pa.Table, model: TrainedModel, text: str | None = None, *, reasons: int = 0, every: bool = False
 ) -> tuple[pa.Table, InputProfile]:
     """As `predict_table`, and what the model saw of the rows whose text is not null."""
     name = text if text is not None else model.text
@@ -70,6 +79,10 @@ def predict_and_profile(
     if reasons:
         spoken = text_features(model, texts, best, reasons)
         columns[REASONS] = pa.array([", ".join(gram for gram, _ in grams) for grams in spoken], pa.string())
+    if every:
+        nothing = pa.scalar(None, pa.float64())
+        for place, label in enumerate(model.labels):
+            columns[chance_field(label)] = pc.if_else(known, pa.array(chances[:, place]), nothing)
     for field, column in columns.items():
         if field.name in table.column_names:
             table = table.drop_columns([field.name])
@@ -79,7 +92,9 @@ def predict_and_profile(
     return table, InputProfile.of(seen, model.known(seen), decided[there], len(model.labels))
 
 
-def predict_frame(frame: pd.DataFrame, model_folder: str, text: str | None = None, *, reasons: int = 0) -> pd.DataFrame:
+def predict_frame(
+    frame: pd.DataFrame, model_folder: str, text: str | None = None, *, reasons: int = 0, every: bool = False
+) -> pd.DataFrame:
     """`predict_table` for one partition of a Dask DataFrame, as `map_partitions` calls it.
 
     Parameters
@@ -88,11 +103,15 @@ def predict_frame(frame: pd.DataFrame, model_folder: str, text: str | None = Non
         A partition; its index is kept.
     model_folder
         Where the model lies; a worker opens it once.
-    text, reasons
+    text, reasons, every
         As for `predict_table`.
     """
     table = predict_table(
-        pa.Table.from_pandas(frame, preserve_index=False), opened_model(model_folder), text, reasons=reasons
+        pa.Table.from_pandas(frame, preserve_index=False),
+        opened_model(model_folder),
+        text,
+        reasons=reasons,
+        every=every,
     )
     scored: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return scored.set_index(frame.index)

@@ -66,7 +66,8 @@ class Scored:
     parts
         Parquet files in the order of the input.
     schema
-        Their columns: those of the input, then "predicted", "probability" and, where asked for, "reasons".
+        Their columns: those of the input, then "predicted", "probability" and, where asked for, "reasons" and
+        "probability of LABEL".
     plan
         The input as it was understood.
     ledger
@@ -144,6 +145,7 @@ def score_files(
     *,
     text: str | None = None,
     reasons: int = 0,
+    every: bool = False,
     allow_code: bool = False,
 ) -> Scored:
     """The rows of files of any size and kind that a job could read, with a label for each.
@@ -163,6 +165,8 @@ def score_files(
         the files of its job.
     reasons
         How many n-grams that speak for its label to add to each row.
+    every
+        Whether to add the probability of every label.
     allow_code
         Whether the model's job may call Python functions on the texts.
 
@@ -178,14 +182,14 @@ def score_files(
     plan = plan_source(SourceConfig(files=tuple(files)), Path.cwd(), execute, scratch / "unpacked")
     column = _text_column(model, plan.schema, text)
     tasks = [
-        delayed(score_block, pure=False)(block, str(model_folder), steps, column, reasons, str(scratch))
+        delayed(score_block, pure=False)(block, str(model_folder), steps, column, reasons, every, str(scratch))
         for block in plan.blocks
     ]
     scored: list[ScoredPart] = execute("predict", tasks, sizes=[block.size_bytes for block in plan.blocks])
     labels: Counter[str] = Counter()
     for each in scored:
         labels.update(each.labels)
-    empty = predict_table(plan.schema.empty_table(), model, column, reasons=reasons)
+    empty = predict_table(plan.schema.empty_table(), model, column, reasons=reasons, every=every)
     return Scored(
         parts=tuple(each.part for each in scored),
         schema=empty.schema,
@@ -219,7 +223,7 @@ def _text_column(model: TrainedModel, schema: pa.Schema, text: str | None) -> st
 
 
 def score_block(
-    block: Block, model_folder: str, steps: Sequence[Operation], text: str, reasons: int, folder: str
+    block: Block, model_folder: str, steps: Sequence[Operation], text: str, reasons: int, every: bool, folder: str
 ) -> ScoredPart:
     """One block's rows with predictions, written to `folder`."""
     model = opened_model(model_folder)
@@ -230,7 +234,8 @@ def score_block(
     # The reading is shown as it was, the prediction is made from the cleaned text.
     clean_text = cleaned_texts(rows[text], steps, model.text)
     place = rows.schema.get_field_index(text)
-    scored, profile = predict_and_profile(rows.set_column(place, text, clean_text), model, text, reasons=reasons)
+    cleaned = rows.set_column(place, text, clean_text)
+    scored, profile = predict_and_profile(cleaned, model, text, reasons=reasons, every=every)
     scored = scored.set_column(place, rows.schema.field(text), rows[text])
     part = write_part(scored, Path(folder) / f"scored-{block.index:08d}.parquet")
     labels = Counter(label for label in scored["predicted"].to_pylist() if label is not None)

@@ -3,8 +3,11 @@
 import pickle
 from itertools import pairwise
 
+import dask
+import dask.array as da
 import numpy as np
 import pytest
+from dask_ml.wrappers import Incremental, ParallelPostFit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles_text import online_logistic
@@ -14,6 +17,7 @@ from sklearn.datasets import make_classification
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -175,3 +179,34 @@ def test_rows_with_repeated_columns_are_summed_up():
     models = [OnlineLogisticRegression().fit(matrix, [0, 1]) for matrix in (repeated, summed)]
     np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
     assert repeated.nnz == 3
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_dask_ml_trains_it_block_by_block_and_predicts_in_parallel(classes):
+    matrix, targets = some_rows(600, 12, classes, 3)
+    dense = matrix.toarray()
+    rows = da.from_array(dense, chunks=(100, 12))
+    labels = da.from_array(targets, chunks=100)
+    blank = OnlineLogisticRegression(random_state=5)
+    with dask.config.set(scheduler="synchronous"):
+        learner = Incremental(blank, shuffle_blocks=False, scoring="accuracy").fit(
+            rows, labels, classes=np.arange(classes)
+        )
+        by_hand = clone(blank)
+        for first in range(0, 600, 100):
+            part = slice(first, first + 100)
+            by_hand.partial_fit(dense[part], targets[part], classes=np.arange(classes))
+        np.testing.assert_array_equal(learner.estimator_.coef_, by_hand.coef_)
+        fitted = ParallelPostFit(by_hand)
+        np.testing.assert_array_equal(fitted.predict(rows).compute(), by_hand.predict(dense))
+        np.testing.assert_array_equal(fitted.predict_proba(rows).compute(), by_hand.predict_proba(dense))
+        assert fitted.score(rows, labels) == by_hand.score(dense, targets)
+
+
+def test_a_search_of_scikit_learn_tunes_it_in_a_pipeline():
+    texts = ["late again", "paid twice", "so late", "paid the bill", "late late", "twice paid"] * 10
+    labels = ["slow", "bill"] * 30
+    pipeline = make_pipeline(HashingVectorizer(n_features=64), OnlineLogisticRegression())
+    found = GridSearchCV(pipeline, {"onlinelogisticregression__l2": [1e-5, 10.0]}, cv=3).fit(texts, labels)
+    assert found.best_params_ == {"onlinelogisticregression__l2": 1e-5}
+    assert found.predict(["late", "paid"]).tolist() == ["slow", "bill"]

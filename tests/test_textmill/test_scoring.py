@@ -1,5 +1,6 @@
 import json
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from oracles_demo import cleaned
 
 import textmill
 from pipeline.execute import run_here
+from pipeline.ingest.reading.source_config import SourceConfig
 from pipeline.text.config import FeatureConfig
 from pipeline.train.config import TrainConfig
 from pipeline.train.fit import fit_model
@@ -280,6 +282,54 @@ def test_stages_on_the_command_line(go):
     assert "good" in shown
     assert "ROC AUC" in shown
     assert go("model", "m1", "-m", "why").exit_code == 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "jsonl", "jsonl.zst", "parquet"])
+def test_any_format_in_many_blocks_scores_as_one_table(go, store, inputs, tmp_path, kind, monkeypatch):
+    # Blocks of two kilobytes: the rows of 400 texts are read, scored and put together block by block.
+    small = partial(SourceConfig, block=2000)
+    monkeypatch.setattr("pipeline.scoring.SourceConfig", small)
+    halves = inputs.iloc[:250], inputs.iloc[250:]
+    for number, half in enumerate(halves):
+        path = tmp_path / f"part-{number}.{kind}"
+        if kind.startswith("csv"):
+            half.to_csv(path, index=False)
+        elif kind.startswith("jsonl"):
+            half.to_json(path, orient="records", lines=True, force_ascii=False)
+        else:
+            half.to_parquet(path, row_group_size=40)
+    output = tmp_path / "scored.parquet"
+    ended = go(
+        "predict", "m1", tmp_path / f"part-*.{kind}", "-o", output, "--probabilities", "--reasons", "2", "--json"
+    )
+    told = json.loads(ended.stdout)
+    assert told["ledger"]["read"] == told["ledger"]["kept"] == 400, ended.stderr
+    scored = pd.read_parquet(output)
+    assert scored["text"].tolist() == inputs["text"].tolist()
+    assert scored["predicted"].tolist() == predictions_of(store, inputs["text"])
+    chances = scored[[f"probability of {label}" for label in ("complaint", "inquiry", "suggestion")]].to_numpy()
+    np.testing.assert_array_equal(chances, textmill.load_model("m1", store).predict_proba(inputs["text"].tolist()))
+    np.testing.assert_array_equal(scored["probability"], chances.max(axis=1))
+    assert told["labels"] == scored["predicted"].value_counts().sort_index().to_dict()
+    # Each reason is an n-gram of its text, whatever the case.
+    first = next(row for row in scored.to_dict("records") if row["reasons"])
+    assert first["reasons"].split(", ")[0].strip("_ ").lower() in cleaned(first["text"]).lower()
+
+
+def test_bad_records_of_every_file_are_accounted_for(go, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.scoring.SourceConfig", partial(SourceConfig, block=2000))
+    rows = "".join(f"{n},Where is parcel {n}?\n" if n % 10 else f"{n}\n" for n in range(300))
+    (tmp_path / "a.csv").write_text(f"n,text\n{rows}", encoding="utf-8")
+    lines = "".join(json.dumps({"n": str(n), "text": "我要退钱"}) + "\n" if n % 7 else "{broken\n" for n in range(70))
+    (tmp_path / "b.jsonl").write_text(lines, encoding="utf-8")
+    output = tmp_path / "scored.jsonl"
+    told = json.loads(go("predict", "m1", tmp_path / "a.csv", "-o", output, "--json").stdout)
+    assert (told["ledger"]["read"], told["ledger"]["kept"]) == (300, 270)
+    assert told["ledger"]["rejected"] == {"short_row": 30}
+    assert len(output.read_text(encoding="utf-8").splitlines()) == 270
+    told = json.loads(go("predict", "m1", tmp_path / "b.jsonl", "-o", output, "--json").stdout)
+    assert (told["ledger"]["read"], told["ledger"]["kept"]) == (70, 60)
+    assert sum(told["ledger"]["rejected"].values()) == 10
 
 
 def test_doubtful_labels_are_reviewed_and_taken_back(go, store, tmp_path):

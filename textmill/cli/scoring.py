@@ -34,6 +34,7 @@ _WORKERS = click.option("--workers", type=AtLeast(1), help="How many workers; on
             "the rows with the columns predicted and probability",
         ),
         ("textmill predict MODEL 'raw/*.csv.gz' -o scored.csv --text review", "many files, texts in another column"),
+        ("textmill predict MODEL new.csv -o scored.csv --probabilities", "with the probability of every label"),
         ("textmill predict MODEL new.csv -o scored.csv --reasons 5", "with the n-grams that spoke for each label"),
     ]
 )
@@ -48,6 +49,7 @@ _WORKERS = click.option("--workers", type=AtLeast(1), help="How many workers; on
 )
 @click.option("--text", help="The column with the texts. [default: the one that the model learned from]")
 @click.option("--reasons", type=AtLeast(0), default=0, help="N-grams that speak for the label, so many a row.")
+@click.option("--probabilities", is_flag=True, help="Add a column with the probability of every label.")
 @click.option("--allow-code", is_flag=True, help="Let the model's job call Python functions on the texts.")
 @_WORKERS
 def predict(
@@ -56,6 +58,7 @@ def predict(
     output: Path,
     text: str | None,
     reasons: int,
+    probabilities: bool,
     allow_code: bool,
     workers: int | None,
     store: str,
@@ -75,7 +78,9 @@ def predict(
         listening(messages(), silent=as_json) as listener,
         executing(listener, workers=workers, beside=beside) as (execute, scratch),
     ):
-        scored = score_files(folder, inputs, execute, scratch, text=text, reasons=reasons, allow_code=allow_code)
+        scored = score_files(
+            folder, inputs, execute, scratch, text=text, reasons=reasons, every=probabilities, allow_code=allow_code
+        )
         write_table_file(output, scored.schema, _batches(scored))
     if as_json:
         return print_json(
