@@ -10,6 +10,7 @@ from storage.errors import DatasetNameError
 
 #: What a driver writes beside the real thing: a claim, a sign of life, any file.
 _ASIDE = (".lease-*", ".heartbeat-*", ".*.aside")
+_SILENT_S = 3600.0
 
 
 def sweep(jobs: Jobs, *, older_than_hours: float, dry_run: bool = False) -> tuple[str, ...]:
@@ -42,6 +43,19 @@ def sweep(jobs: Jobs, *, older_than_hours: float, dry_run: bool = False) -> tupl
     if not alive:
         drop_unfinished(jobs.store.cache("features"), oldest)
     return tuple(given_up)
+
+
+def left_staged(jobs: Jobs) -> tuple[str, ...]:
+    """Ids of the runs with staged files that no driver works on, sorted.
+
+    What is no job, like a deletion or a compaction, tells nobody that it is alive: it counts once it was not touched
+    for an hour.
+    """
+    ids = set(jobs.ids())
+    long_ago = time.time() - _SILENT_S
+    return tuple(
+        run for run in _staged(jobs) if (not jobs.find(run).alive() if run in ids else _touched(jobs, run) <= long_ago)
+    )
 
 
 def _staged(jobs: Jobs) -> Iterator[str]:

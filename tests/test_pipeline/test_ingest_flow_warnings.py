@@ -3,11 +3,13 @@
 import csv
 import random
 
+import pyarrow as pa
 import pytest
 
 from pipeline.config import parse_job
 from pipeline.execute import run_here
 from pipeline.ingest.flow import ingest
+from storage.edits.columns import ColumnChanges
 from storage.store import Store
 
 
@@ -71,6 +73,28 @@ def test_repeats_of_stored_rows_with_other_labels_are_told_too(tmp_path):
     ingested, _ = run(tmp_path, [("new", "x"), ("same", "y")], "second", **settings)
     (warning,) = ingested.warnings
     assert '"same" is "x" in first.csv at 12 and "y" in second.csv at 19' in warning
+
+
+def test_rows_are_compared_with_versions_whose_columns_changed(tmp_path):
+    run(tmp_path, [("same", "x"), ("other", "y")])
+    settings = {"dedupe": {"exact": ["text"]}, "dataset": {"name": "d", "mode": "append"}}
+    store = Store.open(tmp_path / "store")
+    # Files from before lack what is added.
+    store.change_columns("d", ColumnChanges(add={"score": pa.float64()}))
+    ingested, _ = run(tmp_path, [("new", "x"), ("same", "x")], "second", **settings)
+    assert ingested.ledger.duplicates["exact"] == 1
+    store.change_columns("d", ColumnChanges(drop=["label"]))
+    ingested, _ = run(tmp_path, [("newer", "x"), ("same", "y")], "third", **settings)
+    assert ingested.ledger.duplicates["exact"] == 1
+    # What was once called text is another column now: nothing stored has the key.
+    store.change_columns("d", ColumnChanges(rename={"text": "body"}))
+    ingested, _ = run(tmp_path, [("newest", "x"), ("same", "x")], "fourth", **settings)
+    assert (ingested.ledger.kept, ingested.ledger.duplicates.get("exact", 0)) == (2, 0)
+    near = {**settings, "dedupe": {"near": {"threshold": 0.8}}}
+    ingested, _ = run(tmp_path, [("one more text of some words", "x")], "fifth", **near)
+    assert ingested.ledger.kept == 1
+    with store.sql("SELECT count(*) AS n, count(body) AS old, count(text) AS new FROM d") as result:
+        assert result.read_all().to_pylist() == [{"n": 7, "old": 4, "new": 3}]
 
 
 def test_agreeing_labels_and_no_labels_give_no_warning(tmp_path):

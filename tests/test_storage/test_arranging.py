@@ -228,3 +228,12 @@ def test_a_dataset_compacts_itself_only_where_asked(store):
     append(91)
     assert store.version("reviews").mode == "append"
     assert store.verify() == []
+
+
+def test_many_small_files_are_told_with_the_dataset(tmp_path):
+    store = Store.open(tmp_path / "store", create=True)
+    for number in range(8):
+        store.commit(stage(store, f"r{number}", [pa.table({"n": [number]})], mode="append"))
+        assert store.datasets()[0].hint.startswith("8 files of") == (number == 7)
+    store.compact("reviews")
+    assert store.datasets()[0].hint == ""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dask.dataframe as dd
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -272,13 +273,12 @@ def test_columns_change_and_old_versions_stay_readable_by_plain_programs(store):
 
 
 def test_polars_reads_the_same_rows(store):
-    polars = pytest.importorskip("polars")
     three_files(store)
     store.delete("reviews", "id % 3 = 0")
     store.compact("reviews")
-    lazy = polars.scan_delta(str(Path(store.uri) / "reviews"))
+    lazy = pl.scan_delta(str(Path(store.uri) / "reviews"))
     assert lazy.collect().to_dicts() == rows_of(store)
-    assert lazy.filter(polars.col("text") == "t1").collect().height == sum(r["text"] == "t1" for r in rows_of(store))
+    assert lazy.filter(pl.col("text") == "t1").collect().height == sum(r["text"] == "t1" for r in rows_of(store))
 
 
 def test_adding_a_column_writes_no_file(store):

@@ -165,6 +165,37 @@ ATTACKS = [
     "CALL pragma_version()",
     "SELECT * FROM secret_table",
     "SELECT getenv('HOME')",
+    "SELECT 1; SELECT 2",
+    "SELECT 1; COPY (SELECT 1) TO '/tmp/textmill-attack.csv'",
+    "EXECUTE x",
+    "DEALLOCATE x",
+    "SELECT * FROM read_blob('{secret}')",
+    "SELECT * FROM read_text('{file}/../../textmill.json')",
+    "SELECT * FROM read_json_auto('{secret}')",
+    "SELECT * FROM read_csv('{link}')",
+    "SELECT * FROM parquet_scan('{link}')",
+    "SELECT * FROM read_parquet(['{file}', '{secret}'])",
+    "SELECT * FROM read_parquet('{file}/../*.parquet')",
+    "SELECT * FROM parquet_kv_metadata('{secret}')",
+    "SELECT * FROM query('SELECT * FROM ''{secret}''')",
+    "SELECT * FROM query_table('{secret}')",
+    "WITH x AS (SELECT * FROM '{secret}') SELECT * FROM x",
+    "SELECT * FROM reviews WHERE text IN (SELECT content FROM read_text('/etc/passwd'))",
+    "SELECT * FROM 's3://bucket/key.parquet'",
+    "SELECT * FROM delta_scan('/tmp')",
+    "SELECT * FROM sqlite_scan('/tmp/x.db', 't')",
+    "CREATE SECRET s (TYPE s3)",
+    "RESET lock_configuration",
+    "SET GLOBAL lock_configuration = false",
+    "CHECKPOINT",
+    "VACUUM",
+    "USE memory",
+    "DETACH memory",
+    "INSERT INTO reviews VALUES ('b')",
+    "UPDATE reviews SET text = 'b'",
+    "DELETE FROM reviews",
+    "CREATE MACRO f(x) AS x",
+    "IMPORT DATABASE '/tmp'",
 ]
 
 
@@ -176,7 +207,9 @@ def test_untrusted_text_can_only_read_the_store(store, attack, tmp_path):
     commit(store, "r1", pa.table({"text": ["a"]}))
     file = store.snapshot("reviews").files[0].path
     before = Path(file).read_bytes()
-    query = attack.format(secret=secret, file=file)
+    link = tmp_path / "link.csv"
+    link.symlink_to("/etc/passwd")
+    query = attack.format(secret=secret, file=file, link=link)
     with pytest.raises(errors.QueryError):
         answer(store, query)
     assert Path(file).read_bytes() == before
@@ -363,3 +396,19 @@ def test_a_damaged_file_is_told(store, damage):
     damage(Path(store.snapshot("reviews").files[0].path))
     with pytest.raises(errors.QueryError, match="textmill verify"):
         answer(store, "SELECT * FROM reviews")
+
+
+def test_fates_can_be_asked_for_after_a_vacuum(store):
+    fate = {"source": "a.csv", "position": 1, "fate": "rejected", "reason": "empty"}
+    fates = pa.Table.from_pylist([fate], schema=FATE_SCHEMA)
+    for run in ("r1", "r2", "r3"):
+        store.commit(stage(store, run, [pa.table({"text": [run]})], fates=[fates], ledger={"read": 2}))
+    assert store.vacuum("reviews", older_than_hours=0).versions == (0, 1)
+    assert answer(store, "SELECT version, source FROM _system.fates") == [{"version": 2, "source": "a.csv"}]
+
+
+def test_nan_is_found_by_filters(store):
+    commit(store, "r1", pa.table({"n": list(range(4)), "x": [1.0, float("nan"), 3.0, None]}))
+    assert answer(store, "SELECT n FROM reviews WHERE x > 2") == [{"n": 1}, {"n": 2}]
+    assert answer(store, "SELECT n FROM reviews WHERE isnan(x)") == [{"n": 1}]
+    assert answer(store, "SELECT n FROM reviews WHERE x = 'nan'::DOUBLE") == [{"n": 1}]

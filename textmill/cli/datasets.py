@@ -38,7 +38,10 @@ def datasets(store: str, as_json: bool) -> None:
         (each.name, each.version, count(each.rows), size(each.bytes), each.versions, when(each.updated_at))
         for each in found
     ]
-    return print_table(("dataset", ">newest", ">rows", ">size", ">versions", "changed"), rows)
+    print_table(("dataset", ">newest", ">rows", ">size", ">versions", "changed"), rows)
+    for each in found:
+        _print_hint(each.name, each.hint)
+    return None
 
 
 @verb(
@@ -51,7 +54,8 @@ def datasets(store: str, as_json: bool) -> None:
 @click.option("--at", type=VERSION, help="A version: its number, tag, or a time.")
 def show(name: str, at: int | str | None, store: str, as_json: bool) -> None:
     """Show a dataset: columns, size, ledger, first rows."""
-    snapshot = Store.open(store).snapshot(name, at)
+    opened = Store.open(store)
+    snapshot = opened.snapshot(name, at)
     if as_json:
         return print_json({**version_facts(snapshot.version), "columns": _columns(snapshot.schema),
                            "paths": [file.path for file in snapshot.files]})  # fmt: skip
@@ -60,7 +64,15 @@ def show(name: str, at: int | str | None, store: str, as_json: bool) -> None:
     print_table(("column", "type"), _columns(snapshot.schema).items())
     _print_ledger(snapshot.version)
     _print_first_rows(snapshot)
+    if at is None:
+        _print_hint(name, opened.hint(name, snapshot.version.files))
     return None
+
+
+def _print_hint(name: str, hint: str) -> None:
+    if hint:
+        click.echo(f"\nReading {name} would be cheaper after `textmill compact {name}`: {hint}.")
+    return
 
 
 @verb(examples=[("textmill versions tickets", "all versions, newest first")])

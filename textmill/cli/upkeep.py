@@ -5,11 +5,12 @@ from dataclasses import asdict
 import click
 
 from cluster.jobs import Jobs
-from cluster.sweep import sweep
+from cluster.sweep import left_staged, sweep
 from storage.arranging.plan import TARGET_BYTES, Advice, Arrangement
+from storage.layout import STAGING
 from storage.store import Store
 from storage.vacuum import DEFAULT_AGE_HOURS
-from storage.verify import ORPHAN
+from storage.verify import ORPHAN, Problem
 from textmill.cli.datasets import version_facts
 from textmill.cli.failures import FAILED
 from textmill.cli.names import DATASET
@@ -129,8 +130,12 @@ def vacuum(name: str, older_than: float, dry_run: bool, store: str, as_json: boo
 @verb(examples=[("textmill verify", "read every byte of ./store; status 1 where something is damaged")])
 @click.pass_context
 def verify(ctx: click.Context, store: str, as_json: bool) -> None:
-    """Check that a store is whole: every file there, unchanged, and named by a version."""
-    found = Store.open(store).verify()
+    """Check that a store is whole: every file there, unchanged, and named by a version.
+
+    Staged files of runs that nobody works on are told too; they are no damage.
+    """
+    opened = Store.open(store)
+    found = [*opened.verify(), *map(_left_staged, left_staged(Jobs(opened)))]
     damaged = [problem for problem in found if problem.kind != ORPHAN]
     if as_json:
         print_json([asdict(problem) for problem in found])
@@ -141,3 +146,14 @@ def verify(ctx: click.Context, store: str, as_json: bool) -> None:
         click.echo("Every file is there and as it was written.")
     if damaged:
         ctx.exit(FAILED)
+
+
+def _left_staged(run: str) -> Problem:
+    return Problem(
+        dataset="",
+        kind=ORPHAN,
+        path=f"{STAGING}/{run}",
+        detail="staged files of a run that ended before its commit",
+        versions=(),
+        cure=f"`textmill resume {run}` goes on with a job, `textmill vacuum` removes them.",
+    )
