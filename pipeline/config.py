@@ -17,6 +17,7 @@ from pipeline.ingest.drift_config import DriftConfig
 from pipeline.ingest.operations import CleanOperation
 from pipeline.ingest.reading.source_config import SourceConfig
 from pipeline.problems import explain
+from pipeline.search_config import SearchConfig
 from pipeline.settings import Settings, Size
 from pipeline.text.config import FeatureConfig
 from pipeline.train.config import TrainConfig
@@ -84,6 +85,8 @@ class JobConfig(Settings):
     """From text to numbers; the defaults where not given."""
     train: TrainConfig | None = None
     """The model; without this table the job ends with the dataset."""
+    search: SearchConfig | None = None
+    """Settings that `textmill search` tries; a run does not look at them."""
     cluster: ClusterConfig = ClusterConfig()
     """Where the work runs."""
 

@@ -1,12 +1,13 @@
 """The part of the store's facade that keeps runs and models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from storage.layout import StoreLayout
 from storage.locks import locked
 from storage.registry import Models, Runs, dataset_of
+from storage.searches import Searches
 from storage.stages import STAGES, StageChange, Stages
 from storage.table import has_table
 
@@ -25,6 +26,7 @@ class Records:
         self._runs = Runs(layout)
         self._models = Models(layout)
         self._stages = Stages(layout)
+        self._searches = Searches(layout)
 
     def record_run(self, run_id: str, record: Mapping[str, Any]) -> None:
         """Nothing; the run has this record (anything JSON can hold) from now on."""
@@ -111,6 +113,12 @@ class Records:
     def stage_history(self, model_id: str) -> list[StageChange]:
         """What stages a model has been in, the oldest first; raises `ModelNotFoundError`."""
         return self._stages.history(self.model(model_id)["id"])
+
+    def record_search(
+        self, search_id: str, job: str, dataset: tuple[str, int], trials: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Nothing; the trials of a search are in `_system.searches` from now on; see `Searches.put`."""
+        self._searches.put(search_id, job, dataset, trials)
 
     def _model_id(self, wanted: str) -> str:
         name, separator, stage = wanted.rpartition("@")

@@ -16,6 +16,7 @@ from storage.history import entries, head_of
 from storage.layout import SYSTEM, StoreLayout
 from storage.query import Relations
 from storage.registry import Models, Runs
+from storage.searches import Searches
 from storage.sources import version_sources
 from storage.sql_text import list_of, no_rows, quoted, rows_of_snapshot
 from storage.stages import Stages
@@ -24,7 +25,7 @@ from storage.tags import Tags
 from storage.vacuumed import vacuumed_numbers
 from storage.versions import Snapshot
 
-SYSTEM_TABLES = ("fates", "models", "runs", "sources", "stages", "tags", "versions")
+SYSTEM_TABLES = ("fates", "models", "runs", "searches", "sources", "stages", "tags", "versions")
 _VERSIONS = pa.schema(
     [(name, pa.string()) for name in ("dataset", "fingerprint", "run", "mode", "message", "author", "created_at")]
     + [(name, pa.int64()) for name in ("version", "rows", "bytes", "files", "origin")]
@@ -94,6 +95,11 @@ def _models(layout: StoreLayout, _names: list[str], moment: int) -> _Made:
     return rows.filter(pa.array(there, pa.bool_())), _everything("models"), []
 
 
+def _searches(layout: StoreLayout, _names: list[str], moment: int) -> _Made:
+    rows = Searches(layout).table.read()
+    return rows.filter(pc.less_equal(rows[SERIAL], moment)), _everything("searches"), []
+
+
 def _stages(layout: StoreLayout, _names: list[str], moment: int) -> _Made:
     rows = Stages(layout).table.read()
     return rows.filter(pc.less_equal(rows[SERIAL], moment)), _everything("stages"), []
@@ -156,6 +162,7 @@ _MAKERS: dict[str, Callable[[StoreLayout, list[str], int], _Made]] = {
     "fates": _fates,
     "models": _models,
     "runs": _runs,
+    "searches": _searches,
     "sources": _sources,
     "stages": _stages,
     "tags": _tags,

@@ -286,7 +286,7 @@ class Store(Carrying):
         return found
 
     def _system_tables(self) -> list[DatasetLayout]:
-        tables = (self._tags.table, self._runs.table, self._models.table, self._stages.table)
+        tables = (self._tags.table, self._runs.table, self._models.table, self._stages.table, self._searches.table)
         return [table.layout for table in tables if has_table(table.layout)]
 
     def vacuum(self, name: str, *, older_than_hours: float = DEFAULT_AGE_HOURS, dry_run: bool = False) -> VacuumReport:

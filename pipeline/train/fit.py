@@ -21,7 +21,7 @@ from pipeline.train.config import TrainConfig
 from pipeline.train.evaluate import Tally, evaluate, evaluation, metrics
 from pipeline.train.explain import top_features
 from pipeline.train.hashed import HashedBlock, feature_key, hash_blocks
-from pipeline.train.learn import LearnedWeights, learn
+from pipeline.train.learn import LearnedWeights, Learning, learn, state_key
 from pipeline.train.learning_curve import learning_curve
 from pipeline.train.model import TrainedModel
 from pipeline.train.requirements import require_features, require_trainable
@@ -179,6 +179,25 @@ def _bins(total: Tally) -> ScoreBins:
     if total.bins is None:
         raise ValueError("no row validates")
     return total.bins
+
+
+def prepare_learning(
+    snapshot: Snapshot, features: FeatureConfig, train: TrainConfig, cache: Path, execute: Execute
+) -> Learning:
+    """The learning of the model that `fit_model` would give, before its first epoch; parameters and errors likewise."""
+    require_columns(snapshot.schema, needed_columns(train), snapshot.version.dataset)
+    folder = cache / feature_key(snapshot, features, train)
+    mark_used(folder)
+    plan = plan_split(snapshot, train, folder / "split", execute)
+    blocks, frequencies = hash_blocks(snapshot, features, train, folder / "hashed", execute, plan)
+    counts = require_trainable(blocks, train)
+    labels = tuple(counts)
+    weighting = Weighting.learned(features, frequencies, sum(counts.values()))
+    require_features(weighting, train)
+    place = folder / shard_key(features, train.seed)
+    shards = mix_blocks(blocks, labels, weighting, train.seed, place, execute)
+    rows = tuple(counts.values())
+    return Learning(shards, blocks, labels, weighting, rows, train, place / f"search-{state_key(train, rows)}", execute)
 
 
 @contextmanager

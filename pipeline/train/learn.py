@@ -121,7 +121,7 @@ def learn(
         Runs the tasks.
     """
     places = folder / f"states-{state_key(train, counts)}"
-    run = _Run(shards, blocks, labels, weighting, counts, train, places, execute)
+    run = Learning(shards, blocks, labels, weighting, counts, train, places, execute)
     if train.solver == "lbfgs":
         return _to_the_optimum(run, folder)
     course: list[Epoch] = []
@@ -141,7 +141,7 @@ def learn(
     )
 
 
-class _Run:
+class Learning:
     """The epochs of one learning, each found on disk or learned."""
 
     def __init__(
@@ -244,7 +244,7 @@ def _kept(course: Sequence[Epoch], train: TrainConfig) -> list[int]:
     return list(range(last - last // 2, last + 1)) if train.average and last > 1 else [last]
 
 
-def _to_the_optimum(run: _Run, folder: Path) -> LearnedWeights:
+def _to_the_optimum(run: Learning, folder: Path) -> LearnedWeights:
     first = run.epoch(1)
     estimator = open_estimator(run.blank, run.place(1))
     start = np.ascontiguousarray(estimator.coef_.T), estimator.intercept_

@@ -89,6 +89,7 @@ def go(store, monkeypatch):
     monkeypatch.setattr("textmill.cli.scoring.executing", here)
     monkeypatch.setattr("textmill.cli.comparing.executing", here)
     monkeypatch.setattr("textmill.cli.review.executing", here)
+    monkeypatch.setattr("textmill.cli.search.executing", here)
 
     def invoke(*words):
         return CliRunner().invoke(cli, [*map(str, words), "--store", store.uri])
@@ -352,3 +353,36 @@ def test_doubtful_labels_are_reviewed_and_taken_back(go, store, tmp_path):
         now = dict(zip(*(column.to_pylist() for column in result.read_all().columns), strict=True))
     assert [now[position] for position in rows["_position"][:2]] == rows["suggested"][:2].tolist()
     assert go("review", "m1").exit_code == 2
+
+
+SEARCH = """
+name = "tickets-job"
+[source]
+files = ["x.csv"]
+[dataset]
+name = "tickets"
+[features]
+analyzer = "chinese"
+bits = 12
+[train]
+[search]
+values = { "train.l2" = [0.1, 100.0] }
+most_epochs = 2
+keep_one_of = 2
+"""
+
+
+def test_settings_are_searched_and_the_trials_kept(go, store, tmp_path):
+    job = tmp_path / "job.toml"
+    job.write_text(SEARCH, encoding="utf-8")
+    told = json.loads(go("search", job, "--json").stdout)
+    assert [trial["settings"] for trial in told["trials"]] == [{"train.l2": 0.1}, {"train.l2": 100.0}]
+    assert [trial["epochs"] for trial in told["trials"]] == [2, 1]
+    with store.sql("SELECT search, job, trial FROM _system.searches ORDER BY place") as result:
+        kept = result.read_all().to_pylist()
+    assert [(row["search"], row["job"], row["trial"]) for row in kept] == [
+        (told["search"], "tickets-job", 0), (told["search"], "tickets-job", 1),
+    ]  # fmt: skip
+    assert f"textmill run {job} --set train.l2=0.1" in go("search", job).stdout
+    job.write_text(SEARCH.partition("[search]")[0], encoding="utf-8")
+    assert "[search]: a search needs this table" in go("search", job).stderr

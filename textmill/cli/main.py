@@ -58,6 +58,7 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "evaluate": ("scoring", "Measure a model on a dataset."),
         "predict": ("scoring", "Label the rows of files of any size."),
         "drift": ("scoring", "Show how far live input has moved from a model's data."),
+        "search": ("search", "Try settings of a job, and keep the table of trials."),
         "review": ("review", "Find rows whose label may be wrong, and take corrected labels back."),
         "reproduce": ("scoring", "Train a model again and compare the bytes."),
     },
