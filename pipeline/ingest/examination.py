@@ -9,11 +9,9 @@ record. A record alone has to do it twice before it is blamed.
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline import frame
 from pipeline.errors import DataError
 from pipeline.ingest.crashes import Crash, remember_crashes
 from pipeline.ingest.probe import Probe, ProbeError
-from pipeline.ingest.reading.read import read_block
 from pipeline.ingest.reading.source_plan import Block
 from pipeline.ingest.stage_block import BlockWork
 
@@ -42,31 +40,30 @@ def examine_block(block: Block, work: BlockWork, memory_bytes: int) -> tuple[Cra
     """
     try:
         with Probe(block, work, memory_bytes) as probe:
-            found = tuple(_crashes(block, probe))
+            found = tuple(_crashes(probe))
     except ProbeError:
         return ()
     remember_crashes(found, Path(work.folder))
     return found
 
 
-def _crashes(block: Block, probe: Probe) -> Iterator[Crash]:
-    places = read_block(block).select(frame.ROW_ID)
-    rows, found, suspect = places.num_rows, 0, -1
-    left = [(0, rows)] if rows else []
+def _crashes(probe: Probe) -> Iterator[Crash]:
+    found, suspect = 0, -1
+    left: list[tuple[int, int | None]] = [(0, None)]
     while left:
         start, stop = left.pop()
         died = probe.died_at(start, stop)
         if died is None:
             continue
         first, last = died
-        if last < stop:
+        if last < (probe.rows if stop is None else stop):
             left.append((last, stop))
         if last - first > 1 or suspect != first:
             suspect = first if last - first == 1 else -1
             left.append((first, last))
             continue
         found += 1
-        source, position = places.slice(first, 1).to_pylist()[0].values()
+        source, position = probe.row
         crash = Crash(source=source, position=position)
         if found > MOST_CRASHES:
             raise DataError(

@@ -1,11 +1,13 @@
 """A process that cleans rows of a block in children of its own, so that their death is nobody else's.
 
-``python -m pipeline.ingest.probe FD`` reads a pickled block and what to do with it, then lines with the first row and
-the row after the last. For each line it forks a child, and writes to the pipe FD: "child PID", "part FIRST LAST" before
-each part that the child begins, "through" where it came to the end, and "over". The libraries are loaded once.
+``python -m pipeline.ingest.probe FD`` reads a pickled block and what to do with it, then lines with two numbers: the
+first row and the row after the last. For each line it forks a child, and writes to the pipe FD: "child PID", "part
+FIRST LAST" before each part that the child begins, "through" where it came to the end, and "over". Before the first
+part comes "rows COUNT", and where there is just one row, "row" with its id as JSON. The libraries are loaded once.
 """
 
 import faulthandler
+import json
 import os
 import pickle
 import subprocess
@@ -21,6 +23,7 @@ from typing import Any, Self
 
 import psutil
 
+from pipeline import frame
 from pipeline.ingest.checks import check
 from pipeline.ingest.crashes import without_crashes
 from pipeline.ingest.operations import clean
@@ -55,6 +58,9 @@ class Probe:
     def __init__(self, block: Block, work: BlockWork, memory_bytes: int) -> None:
         self._memory_bytes = memory_bytes
         self._given = pickle.dumps((block, work))
+        #: The id of the row that was last cleaned alone: source and position.
+        self.row: tuple[str, int] = ("", 0)
+        self.rows = 0
         heard, told = os.pipe()
         self._process = subprocess.Popen(  # noqa: S603 - our own words
             [sys.executable, "-m", __name__, str(told)],
@@ -66,8 +72,10 @@ class Probe:
         os.close(told)
         self._lines = open(heard, encoding="ascii")  # noqa: SIM115 - closed on exit
 
-    def died_at(self, start: int, stop: int) -> tuple[int, int] | None:
+    def died_at(self, start: int, stop: int | None = None) -> tuple[int, int] | None:
         """The part between rows `start` and `stop` under which a child died; None where it came through.
+
+        Without a `stop`, all rows are meant.
 
         Raises
         ------
@@ -75,14 +83,19 @@ class Probe:
             If the child did not come to the first part.
         """
         given, self._given = self._given, b""
-        self._send(given + f"{start} {stop}\n".encode())
+        self._send(given + f"{start} {-1 if stop is None else stop}\n".encode())
         part: tuple[int, int] | None = None
         through = False
-        for word, *numbers in map(str.split, self._lines):
+        for word, _, told in (line.rstrip("\n").partition(" ") for line in self._lines):
             if word == "child":
-                threading.Thread(target=self._kill_beyond, args=(int(numbers[0]),), daemon=True).start()
+                threading.Thread(target=self._kill_beyond, args=(int(told),), daemon=True).start()
+            elif word == "rows":
+                self.rows = int(told)
+            elif word == "row":
+                self.row = tuple(json.loads(told))
             elif word == "part":
-                part = (int(numbers[0]), int(numbers[1]))
+                first, last = map(int, told.split())
+                part = (first, last)
             elif word == "through":
                 through = True
             elif through or part is not None:
@@ -133,6 +146,10 @@ def _end_with(parent: int) -> None:
 def _clean(block: Block, work: BlockWork, start: int, stop: int, told: Any) -> None:
     """Nothing; the rows are cleaned part after part, each named before it begins."""
     table = without_crashes(read_block(block), Path(work.folder))
+    _tell(told, f"rows {table.num_rows}")
+    stop = table.num_rows if stop < 0 else stop
+    if stop - start == 1:
+        _tell(told, "row " + json.dumps([*table.select(frame.ROW_ID).slice(start, 1).to_pylist()[0].values()]))
     size = max(1, (stop - start) // _PARTS)
     for first in range(start, stop, size):
         last = min(first + size, stop)
