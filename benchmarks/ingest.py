@@ -20,6 +20,7 @@ import psutil
 from benchmarks.generate import write_csv
 from benchmarks.harness.command import run_suite
 from benchmarks.harness.contender import OURS, Case, Contender, Setting, Suite
+from benchmarks.harness.environments import Environment
 from benchmarks.harness.targets import faster_than
 from benchmarks.peers.clean_rows import rows_and_digest
 from storage.store import Store
@@ -38,6 +39,8 @@ PEERS = (
     ("Dask", "clean_pandas:clean_with_dask", 5.0),
     ("pandas", "clean_pandas:clean", 5.0),
 )
+#: DuckDB, Dask and pandas are what textmill stands on, and run in the versions that it uses.
+POLARS = Environment(name="polars", requirements=("polars==2.1.0", "numpy==2.4.6", "pyarrow==26.0.1"))
 _FILES = 8
 _LOOK_S = 0.05
 _JOB = """
@@ -115,6 +118,7 @@ def cases(setting: Setting) -> list[Case]:
                 run=f"benchmarks.peers.{function}",
                 check="benchmarks.peers.clean_rows:written",
                 arguments=arguments,
+                environment=POLARS if "polars" in function else None,
             )
         )
     return [
