@@ -157,8 +157,9 @@ class ClientExecute:
                 return future.result(timeout=_TELLS_S)
             except CancelledError as error:
                 raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
-            except TimeoutError:
-                # A task may raise one too, and then there is no more to wait for.
+            except (TimeoutError, UnboundLocalError):
+                # distributed's own loop stumbles over its missing result where a cancellation comes with the timeout.
+                # A task may raise either too, and then there is no more to wait for.
                 if future.done() and future.status == "error":
                     raise
                 if time.monotonic() > deadline:

@@ -209,3 +209,19 @@ def test_a_connection_lost_while_an_answer_is_fetched_is_a_lost_cluster_and_no_f
         execute._result("clean", Answering("finished", ConnectionResetError("reset by peer")))
     with pytest.raises(FileNotFoundError, match="no such file"):
         execute._result("clean", Answering("error", FileNotFoundError("no such file")))
+
+
+def test_an_answer_whose_fetching_was_cut_off_is_fetched_again():
+    """distributed's `sync` has neither an answer nor an error where a cancellation comes with its timeout."""
+
+    class CutOffOnce(Answering):
+        def result(self, timeout):
+            error, self.error = self.error, None
+            if error is not None:
+                raise error
+            return 42
+
+    execute = ClientExecute(Connected(), Silence(), 10.0, 0)
+    assert execute._result("clean", CutOffOnce("finished", UnboundLocalError("result"))) == 42
+    with pytest.raises(UnboundLocalError, match="of the task"):
+        execute._result("clean", CutOffOnce("error", UnboundLocalError("of the task")))
