@@ -23,6 +23,7 @@ from cluster.session import Session
 from cluster.told import library_versions, result_of
 from pipeline.config import JobConfig
 from pipeline.ingest.flow import Ingested, Prepared, commit, prepare
+from pipeline.ingest.memory_need import worker_bytes
 from pipeline.text.config import FeatureConfig
 from pipeline.train.fit import FitResult, fit_model
 from storage.errors import DatasetNotFoundError
@@ -81,6 +82,7 @@ class Attempt:
             )
         places = Places(scratch=self.staging / "workers", logs=self.control.job.logs)
         provider = provider_of(self.job.cluster, places)
+        self._tell_memory(provider.memory_bytes)
         with Session(provider, self._cluster_lost, self._cluster_opened, self.performance.closing) as session:
             execute = ClientExecute(
                 session,
@@ -94,6 +96,18 @@ class Attempt:
             if outcome is None or not (landed or outcome.work == work):
                 outcome = self._worked_out(work, execute, session)
             return self._committed(outcome, execute)
+
+    def _tell_memory(self, limit_bytes: int) -> None:
+        """Nothing; whoever listens knows what a worker needs, and whether it has that."""
+        need = worker_bytes(self.job)
+        block = self.job.source.block
+        text = f"a worker needs up to {need / 1e9:.2g} GB of memory with blocks of {block / 1e6:g} MB"
+        if need > limit_bytes:
+            text += (
+                f", and may take {limit_bytes / 1e9:.2g} GB; blocks are halved where that is not enough. Give it more "
+                "with [cluster] memory, or make [source] block smaller"
+            )
+        self.listener.note(text)
 
     def _landed(self) -> Version | None:
         """The version that an earlier attempt committed."""

@@ -24,7 +24,7 @@ def inputs_digest(job: JobConfig) -> str:
     root = Path(job.source.root or ".")
     files = [
         [found.name, found.path, *_state(found.path)]
-        for found in list_files(job.source.files, root, job.source.storage_options)
+        for found in list_files([*job.source.files, *_referenced(job)], root, job.source.storage_options)
     ]
     facts = {"textmill": version("textmill"), "files": files, "code": list(_code(job))}
     return hashlib.sha256(orjson.dumps(facts)).hexdigest()
@@ -34,6 +34,11 @@ def work_digest(job: JobConfig, inputs: str) -> str:
     """Hex digits that change when what is to be done does: not with where it is done, nor with the size of blocks."""
     facts = job.model_dump(mode="json", exclude={"cluster": True, "store": True, "source": {"block"}})
     return hashlib.sha256(inputs.encode() + orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _referenced(job: JobConfig) -> list[str]:
+    """The files that checks look into."""
+    return [rule.references.file for rule in job.check if rule.references is not None and rule.references.file]
 
 
 def _state(path: str) -> tuple[int | str, ...]:

@@ -76,6 +76,8 @@ class RunResult:
         Label to its weightiest n-grams with their weights, best first.
     seconds
         Wall time by stage, with "ingest", "features", "train" and "total".
+    worker_memory_bytes
+        What the run said before it started that each worker needs at most.
     error
         What went wrong, where `state` is "failed".
     """
@@ -97,6 +99,7 @@ class RunResult:
     warnings: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
+    worker_memory_bytes: int = 0
     workers: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from cluster.result import DatasetResult, ModelResult, OperationResult, RunResul
 from cluster.secrets import redacted_facts
 from pipeline.config import JobConfig
 from pipeline.ingest.flow import Ingested
+from pipeline.ingest.memory_need import worker_bytes
 from pipeline.train.fit import FitResult
 from storage.store import Store
 
@@ -73,6 +74,7 @@ def _of_ingest(job: JobConfig, store: Store, run: str, ingested: Ingested) -> Ru
         label_counts=ingested.labels,
         warnings=(*ingested.plan.notes, *ingested.warnings),
         workers=worker_count(job.cluster),
+        worker_memory_bytes=worker_bytes(job),
         settings=redacted_facts(job.model_dump(mode="json")),
         versions=library_versions(),
     )

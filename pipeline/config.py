@@ -248,6 +248,11 @@ def _anchor_paths(tables: dict[str, Any], folder: Path) -> None:
     for operation in operations if isinstance(operations, list) else ():
         if isinstance(operation, dict) and "file" in operation:
             operation["file"] = anchor(operation["file"], folder)
+    checks = tables.get("check")
+    for check in checks if isinstance(checks, list) else ():
+        references = check.get("references") if isinstance(check, dict) else None
+        if isinstance(references, dict) and "file" in references:
+            references["file"] = anchor(references["file"], folder)
 
 
 def anchor(path: Any, folder: Path) -> Any:

@@ -19,6 +19,7 @@ from pipeline.ingest.operations.custom import Python
 from pipeline.ingest.operations.operation import ColumnOperation, FilterOperation
 from pipeline.ingest.reading.plan import plan_source
 from pipeline.ingest.reading.read import read_block
+from pipeline.ingest.reading.shape import FileTally, merged_tallies, require_shape, tally_files
 from pipeline.ingest.reading.source_config import SourceConfig
 from pipeline.ingest.reading.source_plan import Block, SourcePlan
 from pipeline.ledger import REJECTED, Ledger, merged
@@ -43,13 +44,15 @@ _BLOCK_ROWS = 65_536
 class ScoredPart:
     """One block's scored rows, written aside, and what became of its records.
 
-    `ledger` counts as kept the rows that were scored; `labels` counts predictions.
+    `ledger` counts as kept the rows that were scored; `labels` counts predictions; `tallies` tell what reading made of
+    each file's records.
     """
 
     part: StagedPart
     ledger: Ledger
     labels: Mapping[str, int]
     profile: InputProfile
+    tallies: Mapping[str, FileTally]
 
     @property
     def progress_rows(self) -> int:
@@ -175,7 +178,7 @@ def score_files(
     ModelError, JobFileError
         If the model cannot be used as asked.
     SourceError
-        If a file cannot be read.
+        If a file cannot be read, or its records do not have the shape that they were read in.
     """
     model = opened_model(str(model_folder))
     steps = text_steps(model, allow_code=allow_code)
@@ -186,6 +189,7 @@ def score_files(
         for block in plan.blocks
     ]
     scored: list[ScoredPart] = execute("predict", tasks, sizes=[block.size_bytes for block in plan.blocks])
+    require_shape(plan, merged_tallies(each.tallies for each in scored))
     labels: Counter[str] = Counter()
     for each in scored:
         labels.update(each.labels)
@@ -244,6 +248,7 @@ def score_block(
         ledger=Ledger(read=table.num_rows, kept=rows.num_rows, **{REJECTED: dict(sorted(rejected.items()))}),
         labels=dict(labels),
         profile=profile,
+        tallies=tally_files(table),
     )
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import log, pi, sqrt
 
 from pipeline.errors import DataError
 from pipeline.ingest.drift_config import DriftConfig, DriftLimit
 from pipeline.ingest.profile import Profile
 
 _SHARES = (0.1, 0.5, 0.9)
+#: How often chance alone may take label shares beyond their noise.
+_BY_CHANCE = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,8 @@ class Drift:
         How far it has moved.
     limit
         How far it may.
+    noise
+        A change that chance alone makes where nothing has moved: smaller ones tell nothing.
     """
 
     measure: str
@@ -34,6 +39,12 @@ class Drift:
     now: str
     change: float
     limit: DriftLimit
+    noise: float = 0.0
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether it has moved further than its limit, and further than chance would move it."""
+        return self.change > max(self.limit.limit, self.noise)
 
     def __str__(self) -> str:
         moved = f"a change of {self.change:.3g}, beyond the limit of {self.limit.limit:g}"
@@ -63,7 +74,7 @@ def measure_drift(then: Profile, now: Profile, rows_after: int, config: DriftCon
         found.append(_lengths(then, now, config.lengths))
     if then.tokens.total and now.tokens.total:
         found.append(_tokens(then, now, config.tokens))
-    return tuple(drift for drift in found if drift.change > drift.limit.limit)
+    return tuple(drift for drift in found if drift.is_beyond)
 
 
 def _rows(then: int, now: int, limit: DriftLimit) -> Drift:
@@ -95,7 +106,23 @@ def _labels(then: Mapping[str, int], now: Mapping[str, int], limit: DriftLimit) 
         now=f"{after.get(most, 0.0):.2%}",
         change=sum(map(abs, moves.values())) / 2,
         limit=limit,
+        noise=_label_noise(then, now),
     )
+
+
+def _label_noise(then: Mapping[str, int], now: Mapping[str, int]) -> float:
+    """The change of label shares that chance alone exceeds once in a thousand comparisons, at the most.
+
+    Under equal shares p of both, the distance has the mean sum(sqrt(2 p (1 - p) v / pi)) / 2, with v = 1/n + 1/m for n
+    and m rows (the mean of the absolute value of a normal variable), or less. One row more or less changes it by 1/n
+    or 1/m, so that it exceeds its mean by t with a probability of at most exp(-2 t**2 / v) (C. McDiarmid, "On the
+    method of bounded differences", 1989).
+    """
+    rows = sum(then.values()), sum(now.values())
+    spread = 1 / rows[0] + 1 / rows[1]
+    shares = [(then.get(name, 0) + now.get(name, 0)) / sum(rows) for name in sorted({*then, *now})]
+    mean = sum(sqrt(2 * share * (1 - share) * spread / pi) for share in shares) / 2
+    return mean + sqrt(log(1 / _BY_CHANCE) * spread / 2)
 
 
 def _shares(counts: Mapping[str, int]) -> dict[str, float]:

@@ -45,7 +45,8 @@ class DriftConfig(Settings):
     nulls: Limit = DriftLimit(limit=0.1)
     """Change of the share of nulls in a column."""
     labels: Limit = DriftLimit(limit=0.1)
-    """Change of the label shares: the share of rows that would need another label (total variation distance)."""
+    """Change of the label shares: the share of rows that would need another label (total variation distance). A change
+    that samples of so many rows show by chance (once in a thousand comparisons) is never beyond the limit."""
     lengths: Limit = DriftLimit(limit=0.5)
     """Change of the text length (in characters) that a tenth, half or nine tenths of the texts stay below, as a share
     of the earlier length."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import reduce
+from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from pipeline.ingest.outcome import commit_request, require_records, require_usa
 from pipeline.ingest.partitions import clean_blocks
 from pipeline.ingest.reading.plan import SourcePlan, plan_source
 from pipeline.ingest.reading.shape import merged_tallies, require_shape
+from pipeline.ingest.reading.source_config import SourceConfig
 from pipeline.ingest.settle import Settling
 from pipeline.ingest.stage_block import BlockSummary, added_counts
 from pipeline.ingest.steps import Steps, label_of, prepare_steps, text_of
@@ -135,7 +137,13 @@ def prepare(
     for text in plan.notes:
         note(text)
     require_records(plan)
-    steps = prepare_steps(job, plan.schema, store, allow_code=allow_code)
+
+    def plan_files(pattern: str) -> SourcePlan:
+        others = SourceConfig(files=(pattern,), block=job.source.block, storage_options=job.source.storage_options)
+        scratch = staging / "referenced" / sha256(pattern.encode()).hexdigest()[:12]
+        return plan_source(others, Path(job.source.root or "."), execute, scratch)
+
+    steps = prepare_steps(job, plan.schema, store, plan_files, allow_code=allow_code)
     roles = (text_of(job), label_of(job))
     comparison = Comparison(job.drift, store, job.dataset.name, roles, run, execute) if job.drift else None
     for spec in steps.passes:

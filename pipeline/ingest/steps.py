@@ -10,7 +10,7 @@ from pipeline.ingest.checks import require_fit
 from pipeline.ingest.dedupe.strangers import ReferenceSpec
 from pipeline.ingest.operations import Operation, implied_operations, schema_after
 from pipeline.ingest.operations.operation import TEXT_COLUMN, require_columns, require_text
-from pipeline.ingest.references import pinned
+from pipeline.ingest.references import PlanFiles, pinned
 from pipeline.ingest.stage_block import KeySpec
 from pipeline.ledger import DUPLICATE, REJECTED
 from storage.store import Store
@@ -45,8 +45,12 @@ def label_of(job: JobConfig) -> str:
     return job.train.label if job.train else "label"
 
 
-def prepare_steps(job: JobConfig, schema: pa.Schema, store: Store, *, allow_code: bool = False) -> Steps:
-    """The job's steps, made sure to fit `schema`; the versions of `store` that they look into are those of now.
+def prepare_steps(
+    job: JobConfig, schema: pa.Schema, store: Store, plan_files: PlanFiles, *, allow_code: bool = False
+) -> Steps:
+    """The job's steps, made sure to fit `schema`.
+
+    The versions of `store` that they look into are those of now, and so are the files, which `plan_files` understands.
 
     Raises
     ------
@@ -64,10 +68,10 @@ def prepare_steps(job: JobConfig, schema: pa.Schema, store: Store, *, allow_code
         job.dedupe.require_fit(named)
     if job.activity is not None:
         job.activity.require_fit(named)
-    return Steps(operations=(*job.clean, *implied), schema=named, passes=tuple(_passes(job, named, store)))
+    return Steps(operations=(*job.clean, *implied), schema=named, passes=tuple(_passes(job, named, store, plan_files)))
 
 
-def _passes(job: JobConfig, schema: pa.Schema, store: Store) -> list[KeySpec | ReferenceSpec]:
+def _passes(job: JobConfig, schema: pa.Schema, store: Store, plan_files: PlanFiles) -> list[KeySpec | ReferenceSpec]:
     passes: list[KeySpec | ReferenceSpec] = []
     problems: list[str] = []
     for number, rule in enumerate(job.check, start=1):
@@ -75,7 +79,7 @@ def _passes(job: JobConfig, schema: pa.Schema, store: Store) -> list[KeySpec | R
             passes.append(KeySpec(columns=(rule.column,), skip_null=True, fate=REJECTED, reason=rule.rule))
         if rule.references is not None:
             try:
-                passes.append(pinned(rule.references, store, rule.column, rule.rule))
+                passes.append(pinned(rule.references, store, plan_files, rule.column, rule.rule))
             except JobFileError as error:
                 problems += [f"[[check]] {number}: {problem}" for problem in error.problems]
     if problems:

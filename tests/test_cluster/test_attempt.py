@@ -123,3 +123,24 @@ def test_staged_files_go_once_nobody_works_with_them(store):
         control.tell(Kind.STOPPED)
     sweep(jobs, older_than_hours=1)
     assert not any(path.exists() for path in torn)
+
+
+def test_a_run_says_what_a_worker_needs_before_it_starts(store):
+    heard = []
+
+    class Hears(Silence):
+        def note(self, message):
+            heard.append(message)
+
+    result = []
+    for block in ("64MB", "900MB"):
+        folder = Jobs(store).folder(f"run-{block}")
+        folder.journal.append(Kind.SUBMITTED, name="x")
+        job = job_of(store, block)
+        job = job.model_copy(update={"cluster": job.cluster.model_copy(update={"memory": 4_000_000_000})})
+        with driving(folder) as control:
+            result.append(finish(job, store, control, Hears(), allow_code=False))
+    assert [one.worker_memory_bytes for one in result] == [812_000_000, 7_500_000_000]
+    told = [message for message in heard if "a worker needs" in message]
+    assert told[0] == "a worker needs up to 0.81 GB of memory with blocks of 64 MB"
+    assert "and may take 4 GB; blocks are halved where that is not enough" in told[1]

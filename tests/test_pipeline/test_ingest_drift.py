@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import random
 import re
 from collections import Counter
@@ -109,24 +110,54 @@ def test_measures_equal_plain_ones(old, new):
     nothing = DriftConfig(rows=0, nulls=0, labels=0, lengths=0, tokens=0)
     found = {(d.measure, d.what): d.change for d in measure_drift(then, now, len(new), nothing)}
     changes = {}
+    noise = 0.0
     if len(old) != len(new):
         changes["rows"] = abs(len(new) - len(old)) / len(old) if old else 1
     a, b = ([v for _, v in rows if v is not None] for rows in (old, new))
     if a and b:
         changes["labels"] = sum(abs(a.count(v) / len(a) - b.count(v) / len(b)) for v in "pqr") / 2
+        spread, both = 1 / len(a) + 1 / len(b), [*a, *b]
+        deviations = [(both.count(v) / len(both)) * (1 - both.count(v) / len(both)) * spread for v in "pqr"]
+        noise = sum(math.sqrt(2 * d / math.pi) for d in deviations) / 2 + math.sqrt(math.log(1000) * spread / 2)
     known = {token for t, _ in old for token in tokens_of(t or "")}
     tokens = [token for t, _ in new for token in tokens_of(t or "")]
     if known and tokens:
         changes["tokens"] = sum(token not in known for token in tokens) / len(tokens)
     for measure, change in changes.items():
         got = [value for (name, _), value in found.items() if name == measure]
-        assert got == ([pytest.approx(change)] if change > 1e-12 else [])
+        beyond = change - (noise if measure == "labels" else 1e-12)
+        assert abs(beyond) < 1e-13 or got == ([pytest.approx(change)] if beyond > 0 else [])
     if old and new:
         nulls = [
             abs(sum(r[i] is None for r in new) / len(new) - sum(r[i] is None for r in old) / len(old)) for i in (0, 1)
         ]
         got = [value for (name, _), value in found.items() if name == "nulls"]
         assert sorted(got) == pytest.approx(sorted(n for n in nulls if n))
+
+
+def labelled(rng, rows, shares):
+    names = [f"label {n}" for n in range(len(shares))]
+    counts = rng.multinomial(rows, shares)
+    return Profile(rows=rows, labels={n: int(c) for n, c in zip(names, counts, strict=True) if c})
+
+
+@pytest.mark.parametrize("rows", [(50, 50), (2000, 60), (100_000, 3000)])
+@pytest.mark.parametrize("classes", [2, 12, 77])
+def test_chance_alone_is_no_drift_of_labels_and_real_drift_is(rows, classes):
+    rng = np.random.default_rng(9)
+    shares = rng.dirichlet(np.ones(classes))
+    config = DriftConfig(rows=1e9, nulls=1, labels=0, lengths=1e9, tokens=1)
+    told = sum(
+        bool(measure_drift(labelled(rng, rows[0], shares), labelled(rng, rows[1], shares), rows[1], config))
+        for _ in range(300)
+    )
+    assert told <= 3
+    moved = np.roll(np.sort(shares), 1)
+    distance = np.abs(np.sort(shares) - moved).sum() / 2
+    then, now = labelled(rng, 10**6, np.sort(shares)), labelled(rng, 10**6, moved)
+    [drift] = measure_drift(then, now, 10**6, config)
+    assert drift.change == pytest.approx(distance, abs=0.01)
+    assert drift.noise < 0.01
 
 
 def corpus(count, seed=1, words=50, length=6, labels="ab", channel="web"):

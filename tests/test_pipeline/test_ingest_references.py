@@ -1,15 +1,19 @@
 """Values that must be in another dataset: against a set, in memory bounds, and through whole runs."""
 
 import csv
+import gzip
+import json
 
 import dask
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracles_cleaning import make_frame
 
-from pipeline.config import parse_job
+from cluster.inputs import inputs_digest
+from pipeline.config import load_job, parse_job
 from pipeline.errors import DataError, JobFileError
 from pipeline.execute import run_here
 from pipeline.ingest.dedupe.strangers import ReferenceSpec, resolve_references
@@ -131,3 +135,60 @@ def test_activity_is_part_of_a_run(tmp_path):
     assert ingested.ledger.duplicates["exact"] == 1
     assert ingested.operations[-1] == ("k_core", 0, 2)
     assert store.fates("events", reason="k_core").num_rows == 2
+
+
+@pytest.mark.parametrize("form", ["users.csv", "users.csv.gz", "users.parquet", "users-*.jsonl"])
+def test_values_may_be_those_of_a_file(tmp_path, form):
+    rows = [{"id": str(n), "name": f"name {n}"} for n in range(20)]
+    text = "".join(f"{row['id']},{row['name']}\n" for row in rows)
+    (tmp_path / "users.csv").write_text("id,name\n" + text)
+    (tmp_path / "users.csv.gz").write_bytes(gzip.compress(("id,name\n" + text).encode()))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "users.parquet")
+    for part in (0, 1):
+        (tmp_path / f"users-{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[part::2]))
+    check = {"column": "user_id", "references": {"file": str(tmp_path / form), "column": "id"}}
+    orders, _, heard = run(tmp_path, "orders", ORDERS, "first", check=[check])
+    assert orders.ledger.rejected == {"user_id_references": 3}
+    assert f"looks into {tmp_path / form}" in heard[-1]
+
+
+def test_a_file_that_is_referred_to_is_part_of_the_input_and_lies_beside_the_job(tmp_path):
+    (tmp_path / "users.csv").write_text("id\n1\n")
+    (tmp_path / "orders.csv").write_text("user_id\n1\n")
+    (tmp_path / "job.toml").write_text(
+        """
+name = "orders"
+[source]
+files = "orders.csv"
+[[check]]
+column = "user_id"
+references = { file = "users.csv", column = "id" }
+[dataset]
+name = "orders"
+"""
+    )
+    job = load_job(tmp_path / "job.toml")
+    assert job.check[0].references.file == str(tmp_path / "users.csv")
+    before = inputs_digest(job)
+    (tmp_path / "users.csv").write_text("id\n1\n2\n")
+    assert inputs_digest(job) != before
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ({"column": "id"}, "give either `dataset"),
+        ({"dataset": "users", "file": "users.csv", "column": "id"}, "give either `dataset"),
+        ({"file": "users.csv", "column": "id", "version": 1}, "`version` is of a dataset"),
+    ],
+)
+def test_a_reference_looks_into_one_place(tmp_path, reference, message):
+    with pytest.raises(JobFileError, match=message):
+        run(tmp_path, "orders", ORDERS, "first", check=[{"column": "user_id", "references": reference}])
+
+
+def test_a_missing_column_of_a_file_is_told(tmp_path):
+    (tmp_path / "users.csv").write_text("id,name\n1,a\n")
+    reference = {"file": str(tmp_path / "users.csv"), "column": "ids"}
+    with pytest.raises(JobFileError, match=r'"ids" is not a column of .*users\.csv\. Did you mean "id"'):
+        run(tmp_path, "orders", ORDERS, "first", check=[{"column": "user_id", "references": reference}])

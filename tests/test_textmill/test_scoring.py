@@ -138,6 +138,15 @@ def test_predict_accounts_for_records_that_cannot_be_read(go, tmp_path):
     assert "1 record could not be read, not in the output: short_row" in plain.stderr
 
 
+def test_a_prediction_ends_where_most_records_have_another_shape(go, tmp_path):
+    lines = ['{"text": "Where is my parcel?"}'] * 40 + ["Where is my parcel?"] * 160
+    (tmp_path / "bad.jsonl").write_text("\n".join(lines))
+    ended = go("predict", "m1", tmp_path / "bad.jsonl", "-o", tmp_path / "scored.csv")
+    assert ended.exit_code == 1
+    assert "160 of 200 records do not have the shape expected" in ended.stderr
+    assert not (tmp_path / "scored.csv").exists()
+
+
 def test_predict_finds_the_text_column(go, tmp_path):
     pd.DataFrame({"message": ["还有货吗？"], "other": ["x"]}).to_csv(tmp_path / "raw.csv", index=False)
     output = tmp_path / "scored.jsonl"

@@ -26,33 +26,40 @@ from pipeline.ingest.dedupe.key_table import KeyTable
 from pipeline.ingest.dedupe.keys import exact_keys
 from pipeline.ingest.dedupe.resolve import Found, joined
 from pipeline.ingest.operations.operation import is_text, plain_texts
-from storage.scan import DataFile, file_schema, read_span
+from pipeline.ingest.reading.read import read_block
+from pipeline.ingest.reading.source_plan import Block
+from storage.scan import DataFile, Span, file_schema, read_span, spans_of
 
 #: One value that may be referred to.
 KNOWN_RECORD = np.dtype([("hi", "<u8"), ("lo", "<u8")])
+#: Stored values that one task looks at, by what they take in their file.
+KNOWN_BYTES = 64_000_000
 #: What a row of a bucket takes in memory, of either side: its record, its key, its slots.
 _ROW_BYTES = RECORD.itemsize + 2 * KNOWN_RECORD.itemsize + 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceSpec:
-    """A column whose values must be among those of a column of a stored version.
+    """A column whose values must be among those of a column of a stored version or of files.
 
     Attributes
     ----------
     column
         The column of the new rows; null refers to nothing and is left alone.
-    known_column, files
-        The column of the stored version, and the version's files.
+    known_column
+        The column of the stored version or of the files.
+    files, blocks
+        The stored version's files; blocks of records of other files.
     reason
         What rejected rows carry.
     told
-        What the version is called: dataset and number.
+        What the version is called: dataset and number; or the files.
     """
 
     column: str
     known_column: str
-    files: tuple[DataFile, ...]
+    files: tuple[DataFile, ...] = ()
+    blocks: tuple[Block, ...] = ()
     reason: str
     told: str
 
@@ -63,11 +70,21 @@ def spelled(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray:
     return column if is_text(column.type) else pc.cast(column, pa.string())
 
 
-def write_known(file: DataFile, column: str, path: Path) -> KeyFile:
-    """The keys of the values of a stored file's column, each once."""
+def write_known(span: Span, column: str, path: Path) -> KeyFile:
+    """The keys of the values of a stored column, each once."""
     # A version's older files may lack the column.
-    held = [column] if column in file_schema(file).names else []
-    values = spelled(frame.column_or_null(read_span(file, 0, file.rows, held), column))
+    held = [column] if column in file_schema(span.file).names else []
+    return _write_values(read_span(span.file, span.start, span.stop, held), column, path)
+
+
+def write_known_block(block: Block, column: str, path: Path) -> KeyFile:
+    """The keys of the values of a column of a block of records, each once; those that cannot be read have none."""
+    table = read_block(block)
+    return _write_values(table.filter(pa.array(frame.alive(table))), column, path)
+
+
+def _write_values(table: pa.Table, column: str, path: Path) -> KeyFile:
+    values = spelled(frame.column_or_null(table, column))
     keys = exact_keys(pa.table({column: pc.unique(values.drop_null())}), [column])
     records = np.empty(len(keys), KNOWN_RECORD)
     records["hi"], records["lo"] = keys[:, 0], keys[:, 1]
@@ -124,10 +141,13 @@ def resolve_references(
         What one task may take.
     """
     stage = "references"
-    known = execute(
-        stage,
-        [dask.delayed(write_known)(f, spec.known_column, folder / f"known-{i}") for i, f in enumerate(spec.files)],
-    )
+    spans = [span for file in spec.files for span in spans_of(file, KNOWN_BYTES)]
+    tasks = [dask.delayed(write_known)(s, spec.known_column, folder / f"known-{i}") for i, s in enumerate(spans)]
+    tasks += [
+        dask.delayed(write_known_block)(b, spec.known_column, folder / f"known-block-{i}")
+        for i, b in enumerate(spec.blocks)
+    ]
+    known = execute(stage, tasks)
     files = execute(
         stage, [dask.delayed(write_references)(t, spec.column, folder / f"keys-{i}") for i, t in enumerate(tables)]
     )
