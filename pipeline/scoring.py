@@ -17,9 +17,9 @@ from pipeline.execute import Execute
 from pipeline.ingest.operations import CleanOperation, Operation, clean
 from pipeline.ingest.operations.custom import Python
 from pipeline.ingest.operations.operation import ColumnOperation, FilterOperation
+from pipeline.ingest.reading import shape
 from pipeline.ingest.reading.plan import plan_source
 from pipeline.ingest.reading.read import read_block
-from pipeline.ingest.reading.shape import FileTally, merged_tallies, require_shape, tally_files
 from pipeline.ingest.reading.source_config import SourceConfig
 from pipeline.ingest.reading.source_plan import Block, SourcePlan
 from pipeline.ledger import REJECTED, Ledger, merged
@@ -52,7 +52,7 @@ class ScoredPart:
     ledger: Ledger
     labels: Mapping[str, int]
     profile: InputProfile
-    tallies: Mapping[str, FileTally]
+    tallies: Mapping[str, shape.FileTally]
 
     @property
     def progress_rows(self) -> int:
@@ -189,7 +189,7 @@ def score_files(
         for block in plan.blocks
     ]
     scored: list[ScoredPart] = execute("predict", tasks, sizes=[block.size_bytes for block in plan.blocks])
-    require_shape(plan, merged_tallies(each.tallies for each in scored))
+    shape.require_shape(plan, shape.merged_tallies(each.tallies for each in scored))
     labels: Counter[str] = Counter()
     for each in scored:
         labels.update(each.labels)
@@ -248,7 +248,7 @@ def score_block(
         ledger=Ledger(read=table.num_rows, kept=rows.num_rows, **{REJECTED: dict(sorted(rejected.items()))}),
         labels=dict(labels),
         profile=profile,
-        tallies=tally_files(table),
+        tallies=shape.tally_files(table),
     )
 
 
