@@ -9,6 +9,9 @@ from s3_server import make_bucket, s3_server
 from cluster.driver import run_job
 from pipeline.config import load_job
 
+#: Longer than a busy machine takes.
+LONG_S = 600
+
 JOB = """
 name = "notes"
 store = "{store}"
@@ -44,7 +47,7 @@ def write_notes(path, first, count):
             writer.writerow([f"{('lovely', 'awful')[n % 2]} thing number {n}", label])
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_job_runs_into_a_bucket_and_gives_the_model_of_a_folder(server, tmp_path):
     variables = {**server, "TEXTMILL_WORK": str(tmp_path / "work")}
     uri = f"{make_bucket(server, 'corpora')}/team/store"
@@ -53,7 +56,7 @@ def test_a_job_runs_into_a_bucket_and_gives_the_model_of_a_folder(server, tmp_pa
     for first in (0, 60):
         # The second run meets ten rows of the first again, which lie in the bucket by then.
         write_notes(tmp_path / "notes.csv", first, 70)
-        answer = textmill("run", "job.toml", "--json", folder=tmp_path, env=variables)
+        answer = textmill("run", "job.toml", "--json", folder=tmp_path, env=variables, timeout=LONG_S)
         assert answer.status == 0, answer.err
         here = run_job(load_job(job, [f"store={tmp_path / 'here'}", "cluster.processes=false"]))
     told = answer.json
@@ -64,7 +67,7 @@ def test_a_job_runs_into_a_bucket_and_gives_the_model_of_a_folder(server, tmp_pa
     model = told["model"]["id"]
 
     def ask(*arguments):
-        answer = textmill(*arguments, "--store", uri, folder=tmp_path, env=variables)
+        answer = textmill(*arguments, "--store", uri, folder=tmp_path, env=variables, timeout=LONG_S)
         assert answer.status == 0, answer.err
         return answer
 
@@ -74,5 +77,5 @@ def test_a_job_runs_into_a_bucket_and_gives_the_model_of_a_folder(server, tmp_pa
     assert not (tmp_path / "s3:").exists()
     # Nothing that must last lies on this machine alone.
     moved = {**variables, "TEXTMILL_WORK": str(tmp_path / "another machine")}
-    found = textmill("models", "--store", uri, "--json", folder=tmp_path, env=moved)
+    found = textmill("models", "--store", uri, "--json", folder=tmp_path, env=moved, timeout=LONG_S)
     assert model in found.out

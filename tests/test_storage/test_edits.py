@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+from collections import Counter
 from pathlib import Path
 
 import dask.dataframe as dd
@@ -10,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles_storage import fates_of, rows_of, stage
@@ -279,6 +281,24 @@ def test_polars_reads_the_same_rows(store):
     lazy = pl.scan_delta(str(Path(store.uri) / "reviews"))
     assert lazy.collect().to_dicts() == rows_of(store)
     assert lazy.filter(pl.col("text") == "t1").collect().height == sum(r["text"] == "t1" for r in rows_of(store))
+
+
+# Dask's own call of pandas.
+@pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame.reset_index")
+def test_dask_duckdb_and_delta_read_the_same_rows(store):
+    three_files(store)
+    store.delete("reviews", "id % 3 = 0")
+    expected = Counter(tuple(row.values()) for row in rows_of(store))
+    paths = [file.path for file in store.snapshot("reviews").files]
+    columns = store.snapshot("reviews").schema.names
+    frame = dd.read_parquet(paths, split_row_groups=False)[columns].compute(scheduler="synchronous")
+    assert Counter(frame.itertuples(index=False, name=None)) == expected
+    table = DeltaTable(str(Path(store.uri) / "reviews")).to_pyarrow_table().select(columns)
+    assert Counter(tuple(row.values()) for row in table.to_pylist()) == expected
+    with duckdb.connect(str(Path(store.uri) / "store.duckdb"), read_only=True) as client:
+        assert Counter(client.sql("SELECT * FROM reviews").fetchall()) == expected
+    with duckdb.connect() as client:
+        assert Counter(client.sql(f"SELECT * FROM read_parquet({paths})").fetchall()) == expected
 
 
 def test_adding_a_column_writes_no_file(store):

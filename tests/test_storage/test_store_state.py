@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from oracles_storage import rows_of, stage
 
 from storage.arranging.plan import Arrangement
+from storage.edits.columns import ColumnChanges
 from storage.errors import TagError, VersionNotFoundError, VersionVacuumedError
 from storage.fingerprint import fingerprint_of
 from storage.store import Store
@@ -114,6 +115,73 @@ class StoreMachine(RuleBasedStateMachine):
         version = self.store.compact("reviews", Arrangement(sort=("n",) if sort else ()))
         if version.number != before:
             self.versions.append(sorted(self.newest(), key=lambda row: row[1]) if sort else self.newest())
+
+    @precondition(lambda self: self.versions)
+    @rule(given=st.dictionaries(st.integers(0, 3), st.sampled_from(["a", "c", None]), max_size=3))
+    def upsert(self, given):
+        rows = [(text, n) for n, text in given.items()]
+        self.store.upsert("reviews", table_of(rows).to_batches(), SCHEMA, ["n"])
+        if rows:
+            self.versions.append([row for row in self.newest() if row[1] not in given] + rows)
+
+    @precondition(lambda self: self.versions)
+    @rule()
+    def rename_a_column_and_back(self):
+        for old, new in (("text", "body"), ("body", "text")):
+            self.store.change_columns("reviews", ColumnChanges(rename={old: new}))
+            self.versions.append(self.newest())
+        # What lies between the two has the same rows under another name.
+        between = [tuple(row.values()) for row in rows_of(self.store, at=len(self.versions) - 2)]
+        assert between == self.newest()
+        assert self.store.snapshot("reviews", len(self.versions) - 2).schema.names == ["body", "n"]
+
+    @precondition(lambda self: self.tags)
+    @rule(data=st.data())
+    def untag(self, data):
+        tag = data.draw(st.sampled_from(sorted(self.tags)))
+        self.store.untag("reviews", tag)
+        del self.tags[tag]
+
+    def draw_readable(self, data):
+        return data.draw(st.sampled_from([n for n, rows in enumerate(self.versions) if rows is not None]))
+
+    @precondition(lambda self: self.versions)
+    @rule(data=st.data())
+    def diff(self, data):
+        left, right = self.draw_readable(data), self.draw_readable(data)
+        before, after = Counter(self.versions[left]), Counter(self.versions[right])
+        differ = self.store.differ("reviews", left, right)
+        if differ.summary().removed_columns or differ.summary().added_columns:
+            return  # one of them lies between a renaming and its reversal
+        for which, expected in (("added", after - before), ("removed", before - after)):
+            with differ.rows(which) as result:
+                assert Counter(tuple(row.values()) for row in result.read_all().to_pylist()) == expected
+
+    @precondition(lambda self: self.versions)
+    @rule(limit=st.integers(1, 3))
+    def page_while_others_commit(self, limit):
+        query, cursor, seen = "SELECT text, n FROM reviews ORDER BY n DESC, text", None, []
+        expected = list(self.newest())
+        while True:
+            with self.store.sql(query, limit=limit, cursor=cursor) as page:
+                seen += [tuple(row.values()) for row in page.read_all().to_pylist()]
+                cursor = page.cursor
+            if cursor is None:
+                break
+            if len(seen) == limit:
+                self.commit([[("late", 9)]], "append")
+        assert seen == sorted(expected, key=lambda row: (-row[1], row[0] is None, row[0] or ""))
+
+    @precondition(lambda self: self.versions)
+    @rule(data=st.data())
+    def copy_export_and_import(self, data):
+        number, self.copies = self.draw_readable(data), getattr(self, "copies", 0) + 1
+        made = self.store.copy("reviews", f"copy-{self.copies}", at=number)
+        self.store.export("reviews", self.folder / f"out-{self.copies}", at=number)
+        brought = self.store.import_version(self.folder / f"out-{self.copies}", name=f"import-{self.copies}")
+        assert made.fingerprint == brought.fingerprint == self.store.version("reviews", number).fingerprint
+        for name in (made.dataset, brought.dataset):
+            assert [tuple(row.values()) for row in rows_of(self.store, name)] == self.versions[number]
 
     @rule()
     def move(self):
