@@ -80,14 +80,14 @@ def _median(shape: Shape, size_bytes: float, samples: Sequence[Sample]) -> Timed
     return timed_of(shape, size_bytes, measures, statistics.median(one.seconds for one in samples))
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """1 where a forecast lies further off than claimed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--blocks", type=int, default=5_000, help="of the graph without work")
     parser.add_argument("--json", type=Path, help="write all figures here too")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="textmill-scaling-") as scratch:
         known, unseen = shapes(given.megabytes * 1_000_000)
         runs = timed([*known, *unseen], Path(scratch), given.repeats)

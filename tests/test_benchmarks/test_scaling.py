@@ -1,6 +1,7 @@
 """The simulator against arithmetic, the fit against costs that are known, and a graph without work for real."""
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.scaling import simulate
+from benchmarks.scaling import simulate, suite
 from benchmarks.scaling.fit import check, fitted
 from benchmarks.scaling.graph import GraphCost, graph_cost
+from benchmarks.scaling.page import graph_section, plan_plot, plan_section
 from benchmarks.scaling.plan import SIZES, WORKERS, batch_for, block_for, planned
 from benchmarks.scaling.runs import Shape, Timed
 from benchmarks.scaling.simulate import Cluster, Costs, StageCost, even_blocks, forecast
@@ -144,6 +146,39 @@ def test_the_plan_goes_from_a_terabyte_to_a_petabyte(monkeypatch: pytest.MonkeyP
     assert block_for(10**15) == 10**9
     assert sum(even_blocks(10**9 + 1, 10**8)) == 10**9 + 1
     assert batch_for(100, 10_000) == 1
+
+
+@pytest.mark.parametrize(("off", "word"), [(1.0, "PASS"), (1.5, "FALLS SHORT")])
+def test_forecasts_are_held_against_runs_and_shown_with_the_plan(
+    off: float, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def known_machine(shapes: list[Shape], folder: Path, repeats: int) -> list[Timed]:
+        assert folder.is_dir()
+        found = [
+            made(
+                shape.size_bytes // shape.block_bytes,
+                shape.block_bytes,
+                shape.workers,
+                {1: 1.0, 2: 1.25}[shape.workers],
+            )
+            for shape in shapes
+        ]
+        # The last run takes another time than the machine that the model was fitted to.
+        return [*found[:-1], dataclasses.replace(found[-1], rest_s=found[-1].seconds * off - found[-1].seconds + 5.0)]
+
+    monkeypatch.setattr(suite, "timed", known_machine)
+    monkeypatch.setattr(suite, "graph_cost", lambda *_: GRAPH)
+    monkeypatch.setattr(simulate, "MOST_EVENTS", 500)
+    monkeypatch.setattr("benchmarks.scaling.plan.SIZES", SIZES[:1])
+    status = suite.main(["--megabytes", "40000", "--json", str(tmp_path / "plan.json")])
+    assert (status, word) in ((0, "PASS"), (1, "FALLS SHORT"))
+    assert f"{word}: the worst forecast is" in capsys.readouterr().out
+    facts = json.loads((tmp_path / "plan.json").read_text())
+    page = "".join(plan_section(facts))
+    assert f"{word}: the worst is" in page
+    assert page.count("| 1 TB |") == len(WORKERS)
+    assert plan_plot(facts).count("<polyline") == 1
+    assert "1,000 blocks, 2 workers" in "".join(graph_section({"costs": [dataclasses.asdict(GRAPH)]}))
 
 
 def test_a_graph_without_work_is_built_scheduled_and_committed(tmp_path: Path) -> None:
