@@ -48,6 +48,11 @@ def is_saved(folder: Path) -> bool:
     return (folder / _RECORD).exists()
 
 
+def saved_rows(folder: Path | None) -> int:
+    """Rows that the estimator in `folder` has learned; 0 for None."""
+    return 0 if folder is None else int(orjson.loads((folder / _RECORD).read_bytes())["rows_seen"])
+
+
 def open_estimator(blank: OnlineLogisticRegression, folder: Path | str) -> OnlineLogisticRegression:
     """An estimator with the parameters of `blank` and what the one in `folder` has learned."""
     estimator = OnlineLogisticRegression(**blank.get_params())

@@ -1,8 +1,9 @@
 """One epoch of one estimator over shards, as a Dask graph made by dask-ml's `Incremental`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,43 @@ from dask.highlevelgraph import HighLevelGraph
 from dask_ml.wrappers import Incremental
 from scipy import sparse
 
+from pipeline.errors import PipelineError
 from pipeline.execute import Execute
 from pipeline.train.block_files import StoredCsr, open_array
-from pipeline.train.checkpoints import open_estimator
+from pipeline.train.checkpoints import open_estimator, saved_rows
 from pipeline.train.config import TrainConfig
 from pipeline.train.logistic import OnlineLogisticRegression
 from pipeline.train.order import shuffled
 from pipeline.train.shards import Shard
+
+#: How often an epoch starts again whose estimator was found ahead of its step.
+_TRIES = 3
+
+
+class EstimatorAheadError(PipelineError, RuntimeError):
+    """A step was given an estimator that has learned more rows than those before the step.
+
+    Steps change the estimator in place. Where a worker dies, a step may be done again with what another worker fetched
+    of it, too late, and rows would be learned twice. Starting again from the epoch's beginning helps.
+
+    Parameters
+    ----------
+    expected, found
+        Rows learned.
+    """
+
+    retryable = True
+
+    def __init__(self, expected: int, found: int) -> None:
+        super().__init__(expected, found)
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"an estimator that should have learned {self.expected} rows has learned {self.found}, "
+            "after a worker was lost; start the run again, which goes on after the last whole epoch"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,28 +143,65 @@ def learn_epoch(
         Runs the chain; hears of each shard as it is learned.
     """
     rows, labels = stacked(shards, columns)
-    learner = Incremental(blank, scoring="accuracy", shuffle_blocks=False)
-    with _computed_by(execute, [shard.rows for shard in shards], blank, before):
-        learner.fit(rows, labels, classes=np.arange(classes, dtype=np.int32))
-    fitted: OnlineLogisticRegression = learner.estimator_
-    return fitted
+
+    def once(attempt: int) -> OnlineLogisticRegression:
+        learner = Incremental(blank, scoring="accuracy", shuffle_blocks=False)
+        with _computed_by(execute, [shard.rows for shard in shards], blank, before, attempt):
+            learner.fit(rows, labels, classes=np.arange(classes, dtype=np.int32))
+        fitted: OnlineLogisticRegression = learner.estimator_
+        return fitted
+
+    return begun_again(once)
+
+
+def begun_again(learn: Callable[[int], OnlineLogisticRegression]) -> OnlineLogisticRegression:
+    """What `learn` answers to the number of the attempt, from 0; it is asked again where an estimator was ahead.
+
+    Raises
+    ------
+    EstimatorAheadError
+        If it happens again and again.
+    """
+    for attempt in range(_TRIES - 1):
+        try:
+            return learn(attempt)
+        except EstimatorAheadError:
+            continue
+    return learn(_TRIES - 1)
+
+
+def require_rows(estimator: OnlineLogisticRegression, expected: int) -> None:
+    """Nothing, where the estimator has learned so many rows.
+
+    Raises
+    ------
+    EstimatorAheadError
+        If it has learned others.
+    """
+    found = getattr(estimator, "rows_seen_", 0)
+    if found != expected:
+        raise EstimatorAheadError(expected, found)
 
 
 @contextmanager
 def _computed_by(
-    execute: Execute, rows: Sequence[int], blank: OnlineLogisticRegression, before: Path | None
+    execute: Execute, rows: Sequence[int], blank: OnlineLogisticRegression, before: Path | None, attempt: int
 ) -> Iterator[None]:
     """While it lasts, the chain of steps that `Incremental` computes is handed to `execute`, step by step."""
+    learned = list(accumulate(rows, initial=saved_rows(before)))
 
     def schedule(graph: Any, keys: Sequence[Any], **_: Any) -> list[Any]:
         plain = dict(graph.__dask_graph__()) if hasattr(graph, "__dask_graph__") else dict(graph)
         # `Incremental` names the steps after the estimator's parameters and the rows. Two epochs over the same rows in
         # the same order start from other weights: they must not share a name, or one could get the other's result.
-        name, last = f"{keys[0][0]}-{dask.base.tokenize(str(before))}", keys[0][1]
+        name, last = f"{keys[0][0]}-{dask.base.tokenize(str(before), attempt)}", keys[0][1]
         tasks = {_renamed(key, keys[0][0], name): _renamed(task, keys[0][0], name) for key, task in plain.items()}
-        if before is not None:
-            # The state comes from its file on the worker: it would make the graph itself too large to send.
-            tasks[name, -1] = (open_estimator, blank, str(before))
+        # The state comes from its file on the worker: it would make the graph itself too large to send. It is made anew
+        # whenever the chain begins again, since steps change it in place.
+        tasks[name, -1] = (_begun, blank, None if before is None else str(before))
+        for step in range(last + 1):
+            _, estimator, *others = tasks[name, step]
+            tasks[name, step] = (_step, learned[step], estimator, *others)
         told = [(f"told-{name}", step) for step in range(last + 1)]
         tasks |= {key: (_told, (name, key[1]), rows[key[1]]) for key in told}
         return execute("train", [Delayed(key, tasks) for key in ((name, last), *told)])[:1]
@@ -149,6 +217,19 @@ def _renamed(part: Any, old: str, new: str) -> Any:
             return (new, part[1])
         return tuple(_renamed(item, old, new) for item in part)
     return [_renamed(item, old, new) for item in part] if isinstance(part, list) else part
+
+
+def _begun(blank: OnlineLogisticRegression, before: str | None) -> OnlineLogisticRegression:
+    """The estimator that an epoch begins with."""
+    return OnlineLogisticRegression(**blank.get_params()) if before is None else open_estimator(blank, before)
+
+
+def _step(
+    learned: int, estimator: OnlineLogisticRegression, rows: Any, labels: Any, options: Mapping[str, Any]
+) -> OnlineLogisticRegression:
+    """The step of `Incremental`, which changes `estimator` in place, for one that has learned so many rows."""
+    require_rows(estimator, learned)
+    return estimator.partial_fit(rows, labels, **options)
 
 
 def _told(_: OnlineLogisticRegression, rows: int) -> Learned:

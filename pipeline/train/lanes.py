@@ -18,8 +18,8 @@ from dask import delayed
 
 from pipeline.execute import Execute
 from pipeline.train.block_files import StoredCsr, open_array
-from pipeline.train.checkpoints import open_estimator
-from pipeline.train.incremental import Learned
+from pipeline.train.checkpoints import open_estimator, saved_rows
+from pipeline.train.incremental import Learned, begun_again, require_rows
 from pipeline.train.logistic import OnlineLogisticRegression
 from pipeline.train.shards import Shard
 
@@ -76,19 +76,25 @@ def learn_epoch_in_lanes(
     so more epochs are needed for the same loss.
     """
     shares = [share for lane in range(lanes) if (share := list(shards[lane::lanes]))]
-    tasks, told = [], []
-    for share in shares:
-        state = delayed(lane_start, pure=False)(blank, _path(before), columns, classes)
-        for shard in share:
-            # The step and its report are one task, since the next step changes the estimator in place.
-            step = delayed(lane_step, pure=False, nout=2)(state, shard)
-            state = step[0]
-            told.append(step[1])
-        tasks.append(delayed(lane_sums, pure=False)(state, blank, _path(before), columns, classes))
-    while len(tasks) > 1:
-        tasks = [delayed(merged, pure=False)(tasks[at : at + _FAN_IN]) for at in range(0, len(tasks), _FAN_IN)]
-    total = execute("train", [*tasks, *told])[0]
-    return _applied(total, lane_start(blank, _path(before), columns, classes))
+
+    def once(_: int) -> OnlineLogisticRegression:
+        tasks, told = [], []
+        for share in shares:
+            state = delayed(lane_start, pure=False)(blank, _path(before), columns, classes)
+            learned = saved_rows(before)
+            for shard in share:
+                # The step and its report are one task, since the next step changes the estimator in place.
+                step = delayed(lane_step, pure=False, nout=2)(state, shard, learned)
+                state = step[0]
+                told.append(step[1])
+                learned += shard.rows
+            tasks.append(delayed(lane_sums, pure=False)(state, blank, _path(before), columns, classes, learned))
+        while len(tasks) > 1:
+            tasks = [delayed(merged, pure=False)(tasks[at : at + _FAN_IN]) for at in range(0, len(tasks), _FAN_IN)]
+        total = execute("train", [*tasks, *told])[0]
+        return _applied(total, lane_start(blank, _path(before), columns, classes))
+
+    return begun_again(once)
 
 
 def _path(before: Path | None) -> str | None:
@@ -107,8 +113,11 @@ def lane_start(
     return estimator
 
 
-def lane_step(estimator: OnlineLogisticRegression, shard: Shard) -> tuple[OnlineLogisticRegression, Learned]:
-    """The estimator after one more shard, and word of it."""
+def lane_step(
+    estimator: OnlineLogisticRegression, shard: Shard, learned: int
+) -> tuple[OnlineLogisticRegression, Learned]:
+    """The estimator, which has learned so many rows, after one more shard, and word of it."""
+    require_rows(estimator, learned)
     estimator.partial_fit(StoredCsr.opened(shard.folder), open_array(Path(shard.folder), "labels"))
     return estimator, Learned(progress_rows=shard.rows)
 
@@ -119,8 +128,10 @@ def lane_sums(
     before: str | None,
     columns: int,
     classes: int,
+    learned: int,
 ) -> LaneSums:
-    """What a finished lane brings to the merge."""
+    """What a finished lane, which has learned so many rows, brings to the merge."""
+    require_rows(estimator, learned)
     start = lane_start(blank, before, columns, classes)
     gained = _with_intercept(estimator.squares_, estimator.intercept_squares_)
     gained -= _with_intercept(start.squares_, start.intercept_squares_)
