@@ -103,6 +103,14 @@ class ClientExecute:
                     raise
                 # What is done is in the checkpoints; the rest goes to the new cluster.
                 self._cluster.renew(error)
+                self._rest(self._cluster.rest_s)
+
+    def _rest(self, seconds: float) -> None:
+        """Nothing; so much time has passed, unless the work shall stop."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._check()
+            time.sleep(min(left, _LOOK_EVERY_S))
 
     def _attempt(self, stage: str, tasks: Sequence[Any], sizes: Sequence[int] | None) -> list[Any]:
         count = _Count(self._listener, stage, len(tasks), sizes)

@@ -10,7 +10,9 @@ from cluster.errors import ClusterLostError
 from cluster.providers.provider import Provider
 
 #: New clusters in a row without one task done.
-MOST_FRUITLESS = 4
+MOST_FRUITLESS = 6
+#: The longest rest before another one is tried: a network that is down for half a minute costs no job.
+_LONGEST_REST_S = 15.0
 
 
 class Session:
@@ -49,6 +51,11 @@ class Session:
             self._client = self.provider.open()
             self._on_opened(self._client)
         return self._client
+
+    @property
+    def rest_s(self) -> float:
+        """How long to wait before the next cluster is opened: not at all after one loss, then longer each time."""
+        return min(2.0 ** (self._fruitless - 2), _LONGEST_REST_S) if self._fruitless > 1 else 0.0
 
     def progressed(self) -> None:
         """Nothing; the present cluster has done a task."""
