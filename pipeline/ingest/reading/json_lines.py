@@ -1,6 +1,8 @@
 """A piece of JSON lines as a frame: one object a line, its members as text columns."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
@@ -8,53 +10,157 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.ingest.reading.csv.csv_blocks import record_text, source_positions
 from pipeline.ingest.reading.csv.dialect import LINES, Dialect
+from pipeline.ingest.reading.csv.runs import WORD, words_of
 from pipeline.ingest.reading.csv.tokenizer import Records, find_records
 from pipeline.ingest.reading.csv.verdicts import REASONS, SOUND
-from pipeline.ingest.reading.files.bytes_in import read_range
+from pipeline.ingest.reading.files.bytes_in import new_bytes, read_range
 from pipeline.ingest.reading.framing import frame_of
+from pipeline.ingest.reading.json_loops import ESCAPES, fill_texts, find_members, first_strange
 from pipeline.ingest.reading.source_plan import Piece
 
 BAD_JSON = "bad_json"
 _LINE_END_BYTES = 2
 _DECODER = json.JSONDecoder()
 _SPACE = " \t\r\n"
+_BLANK = 32
+#: Values whose places are remembered at a time.
+_MOST_VALUES = 1 << 21
 
 
-def object_keys(path: str, start: int, stop: int, dialect: Dialect, longest: int) -> tuple[str, ...]:
-    """The names of the members of all objects between two places, in order of first appearance."""
-    data = read_range(path, start, stop)
-    objects, _ = _objects(data, find_records(data, dialect, 1, longest=longest))
-    return tuple(dict.fromkeys(key for value in objects if value is not None for key in value))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    """What the objects between two places hold.
+
+    Attributes
+    ----------
+    names
+        The names of their members, in order of first appearance.
+    nuls
+        NUL characters in their texts, which are left out when they are read.
+    """
+
+    names: tuple[str, ...]
+    nuls: int
+
+
+class _Lines:
+    """The lines of a stretch of data that are not blank, and the keys that are known so far."""
+
+    def __init__(self, data: npt.NDArray[np.uint8], dialect: Dialect, longest: int) -> None:
+        self.data = data
+        self.words = words_of(data)
+        self.records = _without_blanks(data, find_records(data, dialect, 1, longest=longest))
+        self.sound = self.records.verdicts == SOUND
+
+    def line(self, row: int) -> bytes:
+        """One line without its end."""
+        return self.data[self.records.starts[row] : self.records.ends[row]].tobytes()
+
+    def value(self, row: int) -> dict[str, Any] | None:
+        """The object of one line; None where it is none."""
+        try:
+            value = orjson.loads(self.line(row))
+        except orjson.JSONDecodeError:
+            return None
+        return value if isinstance(value, dict) else None
+
+
+def object_keys(path: str, start: int, stop: int, dialect: Dialect, longest: int) -> Members:
+    """What the objects between two places hold: the names of all members, and NUL characters."""
+    lines = _Lines(read_range(path, start, stop), dialect, longest)
+    names: dict[str, None] = {}
+    nuls = row = 0
+    count = len(lines.sound)
+    while row < count:
+        keys, key_ends = _as_bytes(list(names))
+        records = lines.records
+        row = first_strange(
+            lines.data, lines.words, records.starts, records.ends, lines.sound, keys, key_ends, ESCAPES, row
+        )
+        value = lines.value(row) if row < count else None
+        if value is not None:
+            names |= dict.fromkeys(value)
+            nuls += sum(text.count("\0") for text in value.values() if isinstance(text, str))
+        row += 1
+    return Members(names=tuple(names), nuls=nuls)
+
+
+def _as_bytes(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """The texts in UTF-8, one behind the other, and where each begins and the last one ends."""
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    return np.frombuffer(b"".join(encoded) or b"\0", np.uint8), ends
 
 
 def read_json_lines(piece: Piece) -> pa.Table:
     """The frame of a piece of JSON lines: one row for each line that is not blank, in order.
 
-    Text stays as it is, an empty one too. Numbers and nested values are given as they are spelled in the file, so
-    that no digit is lost; true and false by name; a missing member and null as null.
+    Text stays as it is, an empty one too; NUL characters are left out of it. Numbers and nested values are given as
+    they are spelled in the file, so that no digit is lost; true and false by name; a missing member and null as null.
     """
     stop = min(piece.stop, piece.start + piece.longest + _LINE_END_BYTES) if piece.too_long else piece.stop
     data = read_range(piece.file.data_path, piece.start, stop)
-    records = _without_blanks(data, find_records(data, piece.file.dialect or LINES, 1, longest=piece.longest))
-    objects, reasons = _objects(data, records)
-    found = {name: _column(data, records, objects, name) for name in piece.file.columns}
-    if b"\\u0000" in data.tobytes():
-        # An empty text stays empty here, so that it does not matter whether the piece holds a NUL elsewhere.
-        found = {name: pc.replace_substring(column, "\0", "") for name, column in found.items()}
+    lines = _Lines(data, piece.file.dialect or LINES, piece.longest)
+    records = lines.records
+    reasons = {int(row): REASONS[records.verdicts[row]] for row in np.flatnonzero(~lines.sound)}
+    names = list(piece.file.columns)
+    step = max(1, _MOST_VALUES // max(1, len(names)))
+    parts = [_columns(lines, names, start, start + step, reasons) for start in range(0, len(lines.sound), step)]
+    found = {
+        name: pa.concat_arrays([part[at] for part in parts]) if parts else pa.array([], pa.string())
+        for at, name in enumerate(names)
+    }
     positions = source_positions(piece, records.starts)
     return frame_of(piece, found, positions, reasons, lambda row: record_text(data, records, row))
 
 
+def _columns(lines: _Lines, names: list[str], start: int, stop: int, reasons: dict[int, str]) -> list[pa.Array]:
+    """The columns of some lines; why lines are no objects is added to `reasons`."""
+    records, sound = lines.records, lines.sound[start:stop]
+    rows = len(sound)
+    spans = np.empty((rows, len(names), 2), np.int64)
+    plain = np.empty(rows, np.bool_)
+    keys, key_ends = _as_bytes(names)
+    starts, ends = records.starts[start:stop], records.ends[start:stop]
+    find_members(lines.data, lines.words, starts, ends, sound, keys, key_ends, ESCAPES, spans, plain)
+    places = {name: at for at, name in enumerate(names)}
+    extra = bytearray()
+    for row in np.flatnonzero(sound & ~plain).tolist():
+        value = lines.value(start + row)
+        if value is None:
+            reasons[start + row] = BAD_JSON
+            continue
+        for name, member in value.items():
+            if member is not None and name in places:
+                text = (member if type(member) is str else _spelled(lines.line(start + row), name, member)).encode()
+                begin = lines.data.size + len(extra)
+                extra += text.replace(b"\0", b"")
+                spans[row, places[name]] = begin, lines.data.size + len(extra)
+    return [_column(lines, np.frombuffer(bytes(extra) or b"\0", np.uint8), spans[:, at]) for at in range(len(names))]
+
+
+def _column(lines: _Lines, extra: npt.NDArray[np.uint8], spans: npt.NDArray[np.int64]) -> pa.Array:
+    rows = len(spans)
+    # Escapes only ever take more room than what they mean. Copying goes by words.
+    room = int((spans[:, 1] - spans[:, 0]).sum())
+    text = new_bytes(room + 2 * WORD)
+    offsets, valid = np.zeros(rows + 1, np.int32), np.empty(rows, np.bool_)
+    fill_texts(lines.data, lines.words, extra, spans, ESCAPES, text, words_of(text), offsets, valid)
+    nulls = int(rows - np.count_nonzero(valid))
+    validity = pa.py_buffer(np.packbits(valid, bitorder="little")) if nulls else None
+    content = pa.py_buffer(text[: int(offsets[-1])])
+    return pa.Array.from_buffers(pa.string(), rows, [validity, pa.py_buffer(offsets), content], nulls)
+
+
 def _without_blanks(data: npt.NDArray[np.uint8], records: Records) -> Records:
     """The records without lines that hold nothing but spaces."""
-    raw = data.tobytes()
-    filled = np.array(
-        [bool(raw[start:end].strip()) for start, end in zip(records.starts, records.ends, strict=True)], dtype=np.bool_
-    )
+    # Few lines begin with a space: the others are filled for certain.
+    filled = np.ones(records.starts.size, np.bool_)
+    for row in np.flatnonzero(data[np.minimum(records.starts, max(data.size - 1, 0))] <= _BLANK).tolist():
+        filled[row] = bool(data[records.starts[row] : records.ends[row]].tobytes().strip())
     if filled.all():
         return records
     return Records(
@@ -67,47 +173,12 @@ def _without_blanks(data: npt.NDArray[np.uint8], records: Records) -> Records:
     )
 
 
-def _objects(data: npt.NDArray[np.uint8], records: Records) -> tuple[list[dict[str, Any] | None], dict[int, str]]:
-    """The object of each line, None for bad ones, and why those are bad, by row."""
-    raw = data.tobytes()
-    reasons: dict[int, str] = {}
-    objects: list[dict[str, Any] | None] = []
-    for row, (start, end, verdict) in enumerate(zip(records.starts, records.ends, records.verdicts, strict=True)):
-        value = None
-        if verdict != SOUND:
-            reasons[row] = REASONS[verdict]
-        else:
-            try:
-                value = orjson.loads(raw[start:end])
-            except orjson.JSONDecodeError:
-                value = None
-            if not isinstance(value, dict):
-                value = None
-                reasons[row] = BAD_JSON
-        objects.append(value)
-    return objects, reasons
-
-
-def _column(data: npt.NDArray[np.uint8], records: Records, objects: list[dict[str, Any] | None], name: str) -> pa.Array:
-    values = [None if value is None else value.get(name) for value in objects]
-    if set(map(type, values)) <= {str, type(None)}:
-        return pa.array(values, pa.string())
-    return pa.array(
-        [
-            value if value is None or type(value) is str else _spelled(data, records, row, name, value)
-            for row, value in enumerate(values)
-        ],
-        pa.string(),
-    )
-
-
-def _spelled(data: npt.NDArray[np.uint8], records: Records, row: int, name: str, value: Any) -> str:
+def _spelled(line: bytes, name: str, value: Any) -> str:
     if value is True or value is False:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    line = data[records.starts[row] : records.ends[row]].tobytes().decode()
-    return _members(line)[name]
+    return _members(line.decode())[name]
 
 
 def _members(line: str) -> dict[str, str]:

@@ -190,12 +190,14 @@ class PlanTasks:
             (files[place].file.data_path, part.start, part.stop, files[place].file.dialect, self.source.max_record)
             for place, part in ranges
         ]
-        keys = self.run("columns", object_keys, arguments, [part.stop - part.start for _, part in ranges])
-        merged: dict[int, dict[str, None]] = {}
-        for (place, _), names in zip(ranges, keys, strict=True):
-            merged.setdefault(place, {}).update(dict.fromkeys(names))
+        found = self.run("columns", object_keys, arguments, [part.stop - part.start for _, part in ranges])
+        names: dict[int, dict[str, None]] = {}
+        nuls: dict[int, int] = {}
+        for (place, _), members in zip(ranges, found, strict=True):
+            names.setdefault(place, {}).update(dict.fromkeys(members.names))
+            nuls[place] = nuls.get(place, 0) + members.nuls
         return [
-            settled.with_columns(tuple(merged[place])) if place in merged else settled
+            settled.with_members(tuple(names[place]), nuls[place]) if place in names else settled
             for place, settled in enumerate(files)
         ]
 

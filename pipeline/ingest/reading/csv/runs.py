@@ -15,6 +15,7 @@ STRIDE = 64
 _ONES = np.uint64(0x0101010101010101)
 _TOPS = np.uint64(0x8080808080808080)
 _ONE = np.uint64(1)
+_BLANKS = np.uint64(0x2020202020202020)
 _TOP_BYTE = np.uint64(56)
 
 
@@ -48,6 +49,16 @@ def _matches(word: Buffer, first: Buffer, second: Buffer, third: Buffer, fourth:
 @kernel
 def _lowest(matches: Buffer) -> Buffer:
     return np.int64((((matches - _ONE) & _ONES) * _ONES) >> _TOP_BYTE) - 1
+
+
+@kernel
+def lowest_match(word: Buffer, first: Buffer, second: Buffer) -> int:
+    """How many bytes of the word stand before one of the two patterns or a control character; `WORD` for all."""
+    a = word ^ first
+    b = word ^ second
+    # The least byte that a control character is not, eight times.
+    found = (((a - _ONES) & ~a) | ((b - _ONES) & ~b) | ((word - _BLANKS) & ~word)) & _TOPS
+    return int(_lowest(found & (~found + _ONE))) if found else WORD
 
 
 @kernel

@@ -47,9 +47,10 @@ class SettledFile:
     spans: tuple[RowSpan, ...] = ()
     notes: tuple[Note, ...] = ()
 
-    def with_columns(self, columns: tuple[str, ...]) -> "SettledFile":
-        """The same file with these columns."""
-        return replace(self, file=replace(self.file, columns=columns))
+    def with_members(self, columns: tuple[str, ...], nuls: int) -> "SettledFile":
+        """The same file of JSON lines, with these columns, and with so many NUL characters in its texts."""
+        notes = (*self.notes, nuls_left_out(nuls)) if nuls else self.notes
+        return replace(self, file=replace(self.file, columns=columns, note=in_one_line(notes)), notes=notes)
 
 
 def requoted(
@@ -191,7 +192,8 @@ def _notes(
         text = f"read as {encoding} ({'detected' if config.encoding == 'auto' else 'declared'})"
         notes.append(Note(alone=text, several=text))
     nuls = sum(scan.nuls for scan in scans)
-    if nuls:
+    # In JSON they can only be written as escapes: a line with the character itself is no JSON.
+    if nuls and seen.format != "jsonl":
         notes.append(nuls_left_out(nuls))
     if seen.dialect.quote is None and seen.format == "csv" and config.quote == "auto":
         text = "quotes are read as text, because most of them do not stand around fields"
