@@ -1,10 +1,10 @@
 """The ``[features]`` table of a job file: how texts become weighted, hashed n-grams."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.settings import Settings
+from pipeline.settings import Settings, Size
 
 Analyzer = Literal["word", "char", "char_wb", "chinese"]
 Norm = Literal["l2", "l1", "none"]
@@ -30,8 +30,13 @@ class FeatureConfig(Settings):
     """Shortest and longest n-gram, such as `[1, 2]`. Not given: `[1, 2]` for `word` and `chinese`, `[2, 4]` for
     `char` and `char_wb`."""
 
-    bits: int = Field(default=20, ge=1, le=26)
-    """N-grams are hashed into 2^bits buckets."""
+    bits: Annotated[int, Field(ge=1, le=26)] | Literal["auto"] = 20
+    """N-grams are hashed into 2^bits buckets. `auto` takes as many buckets as there are different n-grams, within
+    `memory`; the choice is told and kept in the model."""
+
+    memory: Size = 1_000_000_000
+    """With `bits = "auto"`: bytes that the weights may take while they are learned, as in "1GB"; not looked at
+    otherwise."""
 
     lowercase: bool = True
     """Whether texts are lower-cased first."""
@@ -66,4 +71,11 @@ class FeatureConfig(Settings):
     @property
     def width(self) -> int:
         """How many buckets there are."""
-        return 1 << self.bits
+        return 1 << self.hash_bits
+
+    @property
+    def hash_bits(self) -> int:
+        """`bits` as a number; raises `ValueError` before they are chosen."""
+        if self.bits == "auto":
+            raise ValueError('bits = "auto" is chosen when a model is trained; give a number')
+        return self.bits

@@ -115,7 +115,7 @@ def gram_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig, bucke
         read_only(data),
         ANALYZER_CODES[features.analyzer],
         *features.ngram_range,
-        features.bits,
+        features.hash_bits,
         features.lowercase,
         tables.lower,
         tables.kinds,

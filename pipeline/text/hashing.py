@@ -75,7 +75,7 @@ def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sp
             ANALYZER_CODES[features.analyzer],
             low,
             high,
-            features.bits,
+            features.hash_bits,
             features.lowercase,
             tables.lower,
             tables.kinds,

@@ -28,6 +28,7 @@ from pipeline.train.requirements import require_features, require_trainable
 from pipeline.train.score_bins import ScoreBins
 from pipeline.train.shards import mix_blocks, shard_key
 from pipeline.train.split_plan import plan_split
+from pipeline.train.width import Width, choose_width
 from storage.versions import Snapshot
 
 
@@ -109,6 +110,7 @@ def fit_model(
         If a column is missing, or the rows cannot train and test a classifier.
     """
     require_columns(snapshot.schema, needed_columns(train), snapshot.version.dataset)
+    features, width = _of_known_width(snapshot, features, train, execute)
     folder = cache / feature_key(snapshot, features, train)
     mark_used(folder)
     prune(cache)
@@ -126,6 +128,8 @@ def fit_model(
     with watch("train"):
         learned = learn(shards, blocks, labels, weighting, tuple(counts.values()), train, place, execute)
         lineage = {**lineage, "split": plan.to_dict()}
+        if width is not None:
+            lineage["width"] = width.to_dict()
         model = _model_of(learned, labels, weighting, features, train, lineage, blocks)
     with watch("calibrate"):
         model = _calibrated(model, blocks, train, folder, execute)
@@ -137,6 +141,8 @@ def fit_model(
                 shards, blocks, labels, weighting, tuple(counts.values()), train, place, execute
             )
     warnings = [*_warnings(blocks, total, features, train), *learned.warnings]
+    if width is not None:
+        warnings.append(str(width))
     if model.decision is not None and train.threshold is not None:
         told["thresholds"] = model.decision.to_dict()
         warnings += missed(model.decision, train.threshold)
@@ -186,6 +192,7 @@ def prepare_learning(
 ) -> Learning:
     """The learning of the model that `fit_model` would give, before its first epoch; parameters and errors likewise."""
     require_columns(snapshot.schema, needed_columns(train), snapshot.version.dataset)
+    features, _ = _of_known_width(snapshot, features, train, execute)
     folder = cache / feature_key(snapshot, features, train)
     mark_used(folder)
     plan = plan_split(snapshot, train, folder / "split", execute)
@@ -198,6 +205,16 @@ def prepare_learning(
     shards = mix_blocks(blocks, labels, weighting, train.seed, place, execute)
     rows = tuple(counts.values())
     return Learning(shards, blocks, labels, weighting, rows, train, place / f"search-{state_key(train, rows)}", execute)
+
+
+def _of_known_width(
+    snapshot: Snapshot, features: FeatureConfig, train: TrainConfig, execute: Execute
+) -> tuple[FeatureConfig, Width | None]:
+    """The settings with a width, and the choice where there was one to make."""
+    if features.bits != "auto":
+        return features, None
+    width = choose_width(snapshot, features, train, execute)
+    return features.model_copy(update={"bits": width.bits}), width
 
 
 @contextmanager

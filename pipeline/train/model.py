@@ -146,7 +146,7 @@ class TrainedModel:
             "kind": "logistic",
             "text": self.text,
             "labels": list(self.labels),
-            "features": {**features.model_dump(mode="json"), "ngrams": list(features.ngram_range)},
+            "features": {**features.model_dump(mode="json", exclude={"memory"}), "ngrams": list(features.ngram_range)},
         }
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
