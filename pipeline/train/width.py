@@ -88,8 +88,8 @@ def choose_width(snapshot: Snapshot, features: FeatureConfig, train: TrainConfig
     grams = _grams(sampled, snapshot.version.rows)
     labels = len({label for part in sampled for label in part.labels})
     columns = 1 if labels <= 2 else labels
-    wanted = min(max(math.ceil(math.log2(max(grams, 1))), _FEWEST), _MOST)
-    affordable = math.floor(math.log2(max(features.memory / (_WEIGHT_BYTES * columns), 2.0)))
+    wanted = min(max(max(grams - 1, 0).bit_length(), _FEWEST), _MOST)
+    affordable = max(features.memory // (_WEIGHT_BYTES * columns), 2).bit_length() - 1
     return Width(bits=max(min(wanted, affordable), 1), grams=grams, limited=affordable < wanted)
 
 
@@ -111,7 +111,7 @@ def _grams(sampled: Sequence[Sampled], rows: int) -> int:
     half = _different(sampled[: len(sampled) // 2]) if len(sampled) > 1 else 0.0
     half_rows = sum(part.rows for part in sampled[: len(sampled) // 2])
     grows = math.log(whole / half) / math.log(seen / half_rows) if half > 0 else 0.0
-    return int(round(whole * math.pow(rows / seen, min(max(grows, 0.0), 1.0))))
+    return round(whole * math.pow(rows / seen, min(max(grows, 0.0), 1.0)))
 
 
 def _different(sampled: Sequence[Sampled]) -> float:
