@@ -51,8 +51,9 @@ def pages(runs: Path) -> dict[str, str]:
         files["benchmarks/plan.svg"] = plan_plot(plan)
     if graph := recorded.get("graph"):
         parts += graph_section(graph)
-    if soak := recorded.get("soak"):
-        parts += _soak_section(soak)
+    for name in sorted(recorded, reverse=True):
+        if name.startswith("soak"):
+            parts += _soak_section(name, recorded[name])
     return {"benchmarks.md": "\n".join(parts), **files}
 
 
@@ -118,8 +119,8 @@ def machine_told(machine: Mapping[str, Any], when: str = "") -> str:
     )
 
 
-def _soak_section(facts: Mapping[str, Any]) -> Iterator[str]:
-    yield "## Soak\n"
+def _soak_section(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
+    yield f"## {name}\n"
     yield f"    python -m benchmarks.soak --minutes {facts['minutes']:g} --rows {facts['rows']}\n"
     yield machine_told(facts["machine"]) + "\n"
     yield markdown(("what", "times"), list(facts["counts"].items())) + "\n"
