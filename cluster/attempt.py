@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from distributed import Client
 
@@ -25,10 +26,12 @@ from pipeline.config import JobConfig
 from pipeline.ingest.flow import Ingested, Prepared, commit, prepare
 from pipeline.ingest.memory_need import worker_bytes
 from pipeline.text.config import FeatureConfig
-from pipeline.train.fit import FitResult, fit_model
 from storage.errors import DatasetNotFoundError
 from storage.store import Store
 from storage.versions import Snapshot, Version
+
+if TYPE_CHECKING:
+    from pipeline.train.fit import FitResult
 
 LOG = logging.getLogger("textmill.job")
 #: Blocks are halved where workers die under them, so often and no further.
@@ -172,9 +175,12 @@ class Attempt:
         sizes = [int(event.facts["block"]) for event in events if event.kind is Kind.ADAPTED]
         return min([self.job.source.block, *sizes])
 
-    def _fit(self, snapshot: Snapshot, execute: ClientExecute) -> FitResult:
+    def _fit(self, snapshot: Snapshot, execute: ClientExecute) -> "FitResult":
         if self.job.train is None:
             raise ValueError("the job trains no model")
+        # scikit-learn comes along, which a run that trains no model does not wait for.
+        from pipeline.train.fit import fit_model
+
         features = self.job.features or FeatureConfig()
         return fit_model(snapshot, features, self.job.train, self.store.cache("features"), execute, {})
 
@@ -199,7 +205,7 @@ class Attempt:
         result = result_of(self.job, self.store, self.run, ingested, fitted)
         return replace(result, seconds=seconds)
 
-    def _save_model(self, ingested: Ingested, fitted: FitResult) -> None:
+    def _save_model(self, ingested: Ingested, fitted: "FitResult") -> None:
         version = ingested.version
         lineage = {
             "dataset": version.dataset,

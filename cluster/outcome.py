@@ -4,10 +4,13 @@ import hashlib
 import pickle
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.ingest.flow import Prepared
-from pipeline.train.fit import FitResult
 from storage.files import write_atomic
+
+if TYPE_CHECKING:
+    from pipeline.train.fit import FitResult
 
 _DIGEST_BYTES = 32
 
@@ -32,7 +35,7 @@ class Outcome:
 
     work: str
     prepared: Prepared
-    fitted: FitResult | None
+    fitted: "FitResult | None"
     trained_on: str
     seconds: dict[str, float]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.providers.local import worker_count
 from cluster.result import DatasetResult, ModelResult, OperationResult, RunResult, SourceResult
@@ -14,8 +14,10 @@ from cluster.secrets import redacted_facts
 from pipeline.config import JobConfig
 from pipeline.ingest.flow import Ingested
 from pipeline.ingest.memory_need import worker_bytes
-from pipeline.train.fit import FitResult
 from storage.store import Store
+
+if TYPE_CHECKING:
+    from pipeline.train.fit import FitResult
 
 _LIBRARIES = ("textmill", "dask", "dask-ml", "deltalake", "duckdb", "numba", "numpy", "pyarrow", "scikit-learn")
 
@@ -26,7 +28,7 @@ def library_versions() -> dict[str, str]:
     return {**versions, "python": platform.python_version(), "platform": f"{sys.platform}-{platform.machine()}"}
 
 
-def result_of(job: JobConfig, store: Store, run: str, ingested: Ingested, fitted: FitResult | None) -> RunResult:
+def result_of(job: JobConfig, store: Store, run: str, ingested: Ingested, fitted: "FitResult | None") -> RunResult:
     """The result of a run that committed `ingested` and, where it trained one, saved the model `fitted`."""
     result = _of_ingest(job, store, run, ingested)
     return result if fitted is None else _with_model(result, fitted, store.model_path(run))
@@ -80,7 +82,7 @@ def _of_ingest(job: JobConfig, store: Store, run: str, ingested: Ingested) -> Ru
     )
 
 
-def _with_model(result: RunResult, fitted: FitResult, path: Path) -> RunResult:
+def _with_model(result: RunResult, fitted: "FitResult", path: Path) -> RunResult:
     features: Mapping[str, list[tuple[str, float]]] = fitted.top_features
     evaluation: Mapping[str, Any] = fitted.evaluation
     return replace(

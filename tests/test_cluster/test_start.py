@@ -1,0 +1,12 @@
+"""What a run imports before it does anything: a run that trains no model does not wait for scikit-learn."""
+
+import subprocess
+import sys
+
+DEADLINE_S = 240
+
+
+def test_a_run_starts_without_what_only_training_needs():
+    look = "import sys, textmill.cli.run; print(*sorted({'sklearn', 'dask_ml'} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", look], capture_output=True, check=True, timeout=DEADLINE_S)
+    assert ended.stdout.decode().split() == []
