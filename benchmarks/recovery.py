@@ -4,7 +4,7 @@
 
 Each case waits until the job's journal says that a stage is over (or the commit has begun), then kills a victim with
 SIGKILL. A driver that is gone is resumed by `textmill resume`. The claim: the same dataset fingerprint and the same
-model SHA-256 as the undisturbed run, one version a job, no block worked out twice that was through once, no process
+model SHA-256 as the undisturbed run, one version a job, at most one block a worker done twice, no process
 left, and no file left aside after a vacuum.
 """
 
@@ -38,6 +38,8 @@ DEADLINE_S = float(os.environ.get("TEXTMILL_BENCH_DEADLINE_S", "240"))
 MOMENTS = (
     "opened", "look", "scan", "clean", "dedupe", "settle", "features", "weigh", "train", "evaluate", "commit_began"
 )  # fmt: skip
+#: Workers of each job.
+WORKERS = 2
 _ASIDE = re.compile(r"\.aside$|\.part(\.npy)?$|^\.(lease|heartbeat)-|^(model|point)-[0-9a-f]{16}|^tmp")
 VICTIMS = ("worker", "workers", "nannies", "scheduler", "driver", "driver and scheduler", "everything")
 
@@ -179,7 +181,9 @@ def alive(family: list[psutil.Process]) -> list[psutil.Process]:
     return found
 
 
-def case(job_file: Path, store: Path, victim: str, moment: str, *, delay_s: float = 0.0, workers: int = 2) -> Figures:
+def case(
+    job_file: Path, store: Path, victim: str, moment: str, *, delay_s: float = 0.0, workers: int = WORKERS
+) -> Figures:
     """The figures of one job with one death."""
     began = time.perf_counter()
     run = textmill("submit", str(job_file), "--workers", str(workers), store=str(store))
@@ -288,7 +292,8 @@ def main() -> int:
                     # Anywhere within the stage that comes next.
                     found = case(job_file, store, victim, moment, delay_s=chance.random() * 0.5)
                     same = (found.fingerprint, found.sha256) == wanted and found.versions == 1
-                    same = same and not (found.orphans or found.redone or found.leftovers)
+                    # One block a worker may be lost with the answer that nobody has fetched yet.
+                    same = same and found.redone <= WORKERS and not (found.orphans or found.leftovers)
                     rows.append({**asdict(found), "round": number, "same": same})
                     print(("ok  " if found.deaths else "none") if same else "BAD ", json.dumps(rows[-1]), flush=True)
     for line in summary(rows):

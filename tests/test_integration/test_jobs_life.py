@@ -234,7 +234,9 @@ def test_a_driver_that_was_taken_for_dead_and_wakes_up_commits_nothing(job_file,
 def test_a_job_that_loses_a_part_gives_the_same(victim, moment, job_file, store, calm):
     found = case(job_file, store, victim, moment)
     assert (found.fingerprint, found.sha256) == calm
-    assert (found.state, found.versions, found.orphans, found.redone) == ("succeeded", 1, 0, 0)
+    assert (found.state, found.versions, found.orphans) == ("succeeded", 1, 0)
+    # A worker may die with the last answer that nobody has fetched yet: one block a worker, and there are two.
+    assert found.redone <= 2
     assert found.leftovers == ()
     assert found.deaths > 0
     awaited(lambda: not list((store / "_staging").iterdir()), "the staged files to go")
