@@ -15,6 +15,7 @@ from cluster.inputs import inputs_digest, work_digest
 from cluster.job import Kind
 from cluster.outcome import Outcome
 from cluster.performance import Performance, shown_dashboard
+from cluster.profiles.kept import kept_profile, sized
 from cluster.progress import ProgressListener
 from cluster.providers.open import provider_of
 from cluster.providers.provider import Places
@@ -61,7 +62,9 @@ class Attempt:
     ) -> None:
         # The message goes into the version's own record.
         message = redacted(job.dataset.message) if job.dataset.message else job.dataset.message
-        self.job = job.model_copy(update={"dataset": job.dataset.model_copy(update={"message": message})})
+        dataset = job.dataset.model_copy(update={"message": message})
+        self.named = kept_profile(control.job.path)
+        self.job = job.model_copy(update={"dataset": dataset, "cluster": sized(job.cluster, self.named.profile)})
         self.store = store
         self.control = control
         self.listener = listener
@@ -84,7 +87,7 @@ class Attempt:
                 "it is lost. The version is whole; submit the job again for a model.",
             )
         places = Places(scratch=self.staging / "workers", logs=self.control.job.logs)
-        provider = provider_of(self.job.cluster, places)
+        provider = provider_of(self.job.cluster, places, self.named, self.run)
         self._tell_memory(provider.memory_bytes)
         with Session(provider, self._cluster_lost, self._cluster_opened, self.performance.closing) as session:
             execute = ClientExecute(
@@ -98,14 +101,15 @@ class Attempt:
             )
             if outcome is None or not (landed or outcome.work == work):
                 outcome = self._worked_out(work, execute, session)
-            return self._committed(outcome, execute)
+            return replace(self._committed(outcome, execute), workers=provider.workers)
 
     def _tell_memory(self, limit_bytes: int) -> None:
         """Nothing; whoever listens knows what a worker needs, and whether it has that."""
         need = worker_bytes(self.job)
         block = self.job.source.block
         text = f"a worker needs up to {need / 1e9:.2g} GB of memory with blocks of {block / 1e6:g} MB"
-        if need > limit_bytes:
+        # A cluster of others does not say before it is opened.
+        if limit_bytes and need > limit_bytes:
             text += (
                 f", and may take {limit_bytes / 1e9:.2g} GB; blocks are halved where that is not enough. Give it more "
                 "with [cluster] memory, or make [source] block smaller"

@@ -20,6 +20,8 @@ from cluster.driver import driving, finish
 from cluster.errors import ClusterError, JobCancelledError, JobError, JobFailedError, LeaseLostError
 from cluster.job import Kind, State
 from cluster.jobs import JobFolder, Jobs
+from cluster.profiles.kept import kept_profile
+from cluster.profiles.settings import LocalProfile
 from cluster.progress import ProgressListener, Silence
 from cluster.structured import log_as_json
 from cluster.submission import Submission
@@ -76,7 +78,7 @@ def _driven(store: Store, job: JobFolder, submission: Submission, control: Contr
         with ExitStack() as stack:
             control.show(stage="waiting")
             _await_others(Jobs(store), submission, control)
-            if _runs_here(submission):
+            if _runs_here(job):
                 stack.enter_context(turn(job.id, job.status().submitted_at, control.check))
             stack.enter_context(room_explained(store.uri))
             LOG.info("attempt %d starts", control.lease.token)
@@ -100,9 +102,9 @@ def _driven(store: Store, job: JobFolder, submission: Submission, control: Contr
     return 0
 
 
-def _runs_here(submission: Submission) -> bool:
+def _runs_here(job: JobFolder) -> bool:
     """Whether its workers take this machine's cores."""
-    return submission.job().cluster.profile == "local"
+    return isinstance(kept_profile(job.path).profile, LocalProfile)
 
 
 def _end(control: Control, kind: Kind, **facts: Any) -> None:

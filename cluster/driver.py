@@ -17,6 +17,7 @@ from cluster.jobs import JobFolder, Jobs
 from cluster.lease import Holder, claim
 from cluster.memory import PeakMemory
 from cluster.performance import require_bokeh
+from cluster.profiles.kept import keep_profile, profile_for
 from cluster.progress import ProgressListener, Silence
 from cluster.result import RunResult
 from cluster.secrets import redacted_facts
@@ -68,9 +69,11 @@ def run_job(
     require_bokeh(job)
     if submission is not None:
         submission.require_no_passwords()
+    named = profile_for(job, submission)
     with _store_of(job) as store:
         folder = Jobs(store).folder(new_run_id(job.name))
         folder.journal.append(Kind.SUBMITTED, name=job.name)
+        keep_profile(folder.path, named)
         if submission is not None:
             submission.save(folder.path)
         try:

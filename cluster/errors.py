@@ -115,6 +115,63 @@ class ProfileError(ClusterError, ValueError):
         return f"cluster profile {self.profile}: {self.problem}"
 
 
+class TlsError(ClusterError, OSError):
+    """Keys or certificates that cannot be used.
+
+    Parameters
+    ----------
+    path
+        The file or folder; "" where it is about none.
+    problem
+        What is wrong and what to do.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}" if self.path else self.problem
+
+
+class WorkersUnfitError(ClusterError, RuntimeError):
+    """Workers that cannot do what the job asks of them.
+
+    Parameters
+    ----------
+    problems
+        One sentence a problem, each with its cure.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(["the workers are not fit for this job:", *(f"  - {problem}" for problem in self.problems)])
+
+
+class BatchError(ClusterError, RuntimeError):
+    """A batch system does not do what it is asked.
+
+    Parameters
+    ----------
+    command
+        What was called.
+    problem
+        What it said, and what to do.
+    """
+
+    def __init__(self, command: str, problem: str) -> None:
+        super().__init__(command, problem)
+        self.command = command
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.command}: {self.problem}"
+
+
 class ClusterLostError(ClusterError, ConnectionError):
     """The scheduler is gone, or cannot be reached.
 

@@ -12,6 +12,7 @@ from cluster.heartbeat import is_alive, read_heartbeat
 from cluster.job import LOST, Event, Kind, Life, State, life_of
 from cluster.journal import Journal
 from cluster.lease import holder_of, newest_token
+from cluster.placed import placed_state
 from cluster.submission import Submission
 from storage.files import make_folder
 from storage.store import Store
@@ -138,6 +139,10 @@ class JobFolder:
     def _state(self, life: Life, *, alive: bool, told: "_Told") -> str:
         if life.ended or alive or life.state is None:
             return str(life.state or State.QUEUED)
+        placed = placed_state(told.placed)
+        if placed is not None:
+            # Whether its driver is on its way up, or up again, is what the batch system knows.
+            return str(State.QUEUED if placed.pending else life.state if placed.running else LOST)
         if life.state is State.QUEUED and (told.placed or self._is_new()):
             return str(life.state)
         return LOST
@@ -162,8 +167,10 @@ class _Told:
         facts = dict(event.facts)
         if event.kind is Kind.SUBMITTED:
             self.name, self.submitted_at = str(facts.get("name", "")), event.at
+        elif event.kind is Kind.RESUMED:
+            self.placed = {}
         elif event.kind is Kind.CLAIMED:
-            self.stages, self.placed = [], {}
+            self.stages = []
         elif event.kind is Kind.PLACED:
             self.placed = facts
         elif event.kind is Kind.STAGE:

@@ -1,11 +1,7 @@
 """Jobs that are handed in, stopped and taken up again, from any process that sees their store."""
 
-import os
-import subprocess
-import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
@@ -17,12 +13,14 @@ from cluster.job import Kind, State
 from cluster.jobs import JobFolder, Jobs, JobStatus
 from cluster.lease import holder_of
 from cluster.performance import require_bokeh
+from cluster.placed import placed_state
+from cluster.placing import end_placed, place_driver
 from cluster.processes import kill_family
+from cluster.profiles.kept import keep_profile, profile_for, refreshed
 from cluster.submission import Submission
 from storage.store import Store
 
 _LOOK_S = 0.1
-_CODE = str(Path(__file__).resolve().parents[1])
 #: How long a driver that was asked to stop may take before it is killed.
 _STOPS_S = 12.0
 
@@ -41,34 +39,17 @@ def submit(submission: Submission) -> JobFolder:
     require_allowed(wanted, allow_code=submission.allow_code)
     require_bokeh(wanted)
     submission.require_no_passwords()
+    named = profile_for(submission.job(), submission)
     # What is wrong with the job is known by now: a store is made for none that will not run.
     jobs = Jobs(Store.open(submission.store, create=True))
     for run in submission.after:
         jobs.find(run)
     job = jobs.folder(new_run_id(submission.name))
     submission.save(job.path)
+    keep_profile(job.path, named)
     job.journal.append(Kind.SUBMITTED, name=submission.name)
-    start_driver(jobs, job)
+    place_driver(jobs, job)
     return job
-
-
-def start_driver(jobs: Jobs, job: JobFolder) -> int:
-    """The number of the driver's process: in a session of its own, with its log among the job's."""
-    job.logs.mkdir(parents=True, exist_ok=True)
-    with open(job.logs / "driver.log", "ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own words
-            [sys.executable, "-m", "cluster.detached", jobs.store.uri, job.id],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=jobs.store.work,
-            # The same code as here, also where this is a checkout that nobody installed.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_CODE, os.environ.get("PYTHONPATH")]))},
-        )
-    # It goes on without us; nobody will ask how it ended.
-    process.returncode = 0
-    return process.pid
 
 
 def resume(jobs: Jobs, job: JobFolder) -> None:
@@ -86,11 +67,16 @@ def resume(jobs: Jobs, job: JobFolder) -> None:
         raise JobError(job.id, "it has succeeded; submit it again for a new version")
     if job.alive():
         raise JobBusyError(job.id, f"it is {status.state}, with a driver at work (process {status.pid}).")
-    if job.submission() is None:
+    placed = placed_state(status.placed)
+    if placed is not None and (placed.pending or placed.running):
+        raise JobBusyError(job.id, f"{status.placed['system']} has it as job {status.placed['id']}: {placed.word}.")
+    submission = job.submission()
+    if submission is None:
         raise JobError(job.id, "it was started from Python without a job file; run it again from there")
+    refreshed(job.path, submission)
     (job.path / CANCEL).unlink(missing_ok=True)
     job.journal.append(Kind.RESUMED)
-    start_driver(jobs, job)
+    place_driver(jobs, job)
 
 
 def cancel(job: JobFolder) -> JobStatus:
@@ -98,12 +84,16 @@ def cancel(job: JobFolder) -> JobStatus:
     if job.status().ended:
         return job.status()
     ask_cancel(job)
+    placed = job.status().placed
+    if not job.alive():
+        end_placed(job, placed)
     deadline = time.monotonic() + _STOPS_S
     while job.alive() and time.monotonic() < deadline:
         if job.status().ended:
             break
         time.sleep(_LOOK_S)
     _end_driver(job)
+    end_placed(job, placed)
     if not job.status().ended:
         # Nobody is there to say so.
         with driving(job) as control:

@@ -26,7 +26,7 @@ from benchmarks.harness.machine import machine_facts
 from cluster.checkpoints import Checkpoints
 from cluster.execute import ClientExecute
 from cluster.progress import Silence
-from cluster.providers.local import LocalProcesses
+from cluster.providers.open import provider_of
 from cluster.providers.provider import Places
 from cluster.session import Session
 from pipeline.config import ClusterConfig, JobConfig, parse_job
@@ -163,7 +163,7 @@ def graph_cost(blocks: int, workers: int, folder: Path) -> GraphCost:
     plan = plan_source(job.source, folder, run_here, staging / "unpacked")
     work = BlockWork(schema=plan.schema, operations=(), checks=(), folder=str(staging), label=None, keys=None)
     many = [Block(index=index, pieces=plan.blocks[0].pieces) for index in range(blocks)]
-    provider = LocalProcesses(ClusterConfig(workers=workers), Places(scratch=folder / "scratch", logs=folder / "logs"))
+    provider = provider_of(ClusterConfig(workers=workers), Places(scratch=folder / "scratch", logs=folder / "logs"))
     with Session(provider) as session:
         scheduler, before = _processes(session)
         execute = ClientExecute(

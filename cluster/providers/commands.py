@@ -1,88 +1,105 @@
-"""Schedulers and workers started as commands on this machine, each with its own log, and ended for certain."""
+"""What schedulers and workers are told when they are started, wherever that is."""
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from cluster.errors import ProfileError
+from cluster.providers.handles import Command
+from cluster.serve import Plan
+from cluster.tls import TlsFolder
 
-_WATCH = ["cluster.providers.parent_watch"]
-_LOG = ["cluster.worker_log"]
-_END_S = 10
+#: Where this code lies: the same for processes of ours, also where it is a checkout that nobody installed.
+CODE = str(Path(__file__).resolve().parents[2])
+WATCH_PARENT = "cluster.providers.parent_watch"
+WATCH_INPUT = "cluster.providers.input_watch"
+_LOG = "cluster.worker_log"
 
 
-class Command:
-    """A Dask server as a process of its own, together with what it starts.
+def serving_environment(tls: TlsFolder | None, more: Mapping[str, str]) -> dict[str, str]:
+    """Variables of a server of ours besides those of its surroundings."""
+    keys = tls.environment() if tls is not None else {}
+    return {"TEXTMILL_LOGS": "json", **keys, **more}
+
+
+def with_code(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with this very code to be found by Python."""
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, [CODE, environment.get("PYTHONPATH")]))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerTerms:
+    """How each worker is made.
+
+    Attributes
+    ----------
+    threads
+        Its threads.
+    memory_bytes
+        What it may use; 0 for a share of what its machine has.
+    memory_share
+        That share, from 0 to 1.
+    scratch
+        Its folder for what does not fit into memory.
+    name
+        A start for its name: names tell workers apart.
+    """
+
+    threads: int
+    memory_bytes: int
+    memory_share: float = 0.8
+    scratch: str
+    name: str = "worker"
+
+
+def worker_plan(
+    number: int, scheduler: str, terms: WorkerTerms, *, host: str | None, watch: str | None, from_stdin: bool = False
+) -> Plan:
+    """The plan of a worker behind a nanny, which starts it again when it dies.
 
     Parameters
     ----------
-    name
-        For its log.
-    words
-        What follows ``dask spec``.
-    logs
-        The folder of its log.
-    environment
-        Variables besides those of this process.
+    number
+        Which one it is.
+    scheduler
+        The scheduler's address.
+    terms
+        How it is made.
+    host
+        The address it listens on; None for its own on the way to the scheduler.
+    watch
+        The module that ends the nanny with whoever started it; None where something else sees to that.
+    from_stdin
+        Whether its environment comes by standard input.
     """
-
-    def __init__(self, name: str, words: list[str], logs: Path, environment: Mapping[str, str]) -> None:
-        self.log = logs / f"{name}.log"
-        logs.mkdir(parents=True, exist_ok=True)
-        with open(self.log, "ab") as out:
-            self._process = subprocess.Popen(  # noqa: S603 - our own words
-                [sys.executable, "-m", "dask", "spec", *words],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "TEXTMILL_LOGS": "json", **environment},
-            )
-
-    @property
-    def ended(self) -> bool:
-        """Whether it is gone."""
-        return self._process.poll() is not None
-
-    def last_words(self) -> str:
-        """The end of its log."""
-        return self.log.read_text(encoding="utf-8", errors="replace")[-500:].strip()
-
-    def end(self) -> None:
-        """Nothing; it and all that it started are gone."""
-        family: list[psutil.Process] = []
-        with suppress(psutil.NoSuchProcess):
-            root = psutil.Process(self._process.pid)
-            family = [root, *root.children(recursive=True)]
-        for process in family:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_S)
-        deadline = time.monotonic() + _END_S
-        while any(map(_runs, family)) and time.monotonic() < deadline:
-            time.sleep(0.01)
+    options: dict[str, Any] = {
+        "host": host,
+        "name": f"{terms.name}-{number}",
+        "nthreads": terms.threads,
+        "memory_limit": terms.memory_bytes or terms.memory_share,
+        "local_directory": terms.scratch,
+        "preload": [WATCH_PARENT, _LOG],
+        "preload_nanny": [*([watch] if watch else []), _LOG],
+        "death_timeout": 60,
+    }
+    return Plan(cls="distributed.Nanny", scheduler=scheduler, options=options, environment_from_stdin=from_stdin)
 
 
-def _runs(process: psutil.Process) -> bool:
-    """Whether it does anything still; one that is dead and waits for its parent to hear of it does not."""
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+def serve_words(python: str, plan: Plan) -> list[str]:
+    """The command line that becomes a plan's server."""
+    return [python, "-m", "cluster.serve", json.dumps(plan)]
 
 
 def start_scheduler(
-    host: str, protocol: str, scratch: Path, logs: Path, environment: Mapping[str, str], deadline_s: float
+    host: str, tls: TlsFolder | None, scratch: Path, logs: Path, environment: Mapping[str, str], deadline_s: float
 ) -> tuple[Command, str]:
-    """A scheduler and its address.
+    """A scheduler on this machine, and its address.
 
     Raises
     ------
@@ -94,34 +111,20 @@ def start_scheduler(
     options: dict[str, Any] = {
         "host": host,
         "port": 0,
-        "protocol": protocol,
+        "protocol": "tls" if tls is not None else "tcp",
         "dashboard": False,
         # Without a dashboard the scheduler still serves HTTP, on all interfaces unless told otherwise.
         "dashboard_address": f"{host}:0",
         "scheduler_file": str(card),
-        "preload": [*_WATCH, *_LOG],
+        "preload": [WATCH_PARENT, _LOG],
     }
-    words = ["--spec", json.dumps({"cls": "distributed.Scheduler", "opts": options})]
-    command = Command("scheduler", words, logs, environment)
+    plan = Plan(cls="distributed.Scheduler", scheduler=None, options=options, environment_from_stdin=False)
+    variables = with_code({**os.environ, **serving_environment(tls, environment)})
+    command = Command(serve_words(sys.executable, plan), logs / "scheduler.log", variables)
     deadline = time.monotonic() + deadline_s
     while time.monotonic() < deadline and not command.ended:
         with suppress(OSError, ValueError):
             return command, str(json.loads(card.read_text())["address"])
         time.sleep(0.05)
     command.end()
-    raise ProfileError("local", f"the scheduler did not start; the end of its log:\n{command.last_words()}")
-
-
-def start_worker(
-    number: int,
-    scheduler: str,
-    host: str,
-    options: Mapping[str, Any],
-    logs: Path,
-    environment: Mapping[str, str],
-) -> Command:
-    """A worker behind a nanny, which starts it again when it dies."""
-    preloads = {"preload": [*_WATCH, *_LOG], "preload_nanny": [*_WATCH, *_LOG]}
-    opts = {"host": host, **preloads, **options}
-    words = [scheduler, "--spec", json.dumps({"cls": "distributed.Nanny", "opts": opts})]
-    return Command(f"worker-{number}", words, logs, environment)
+    raise ProfileError("", f"the scheduler did not start; the end of its log:\n{command.last_words()}")

@@ -1,22 +1,28 @@
 """The cores of the machine at hand: workers as processes of their own, or as threads of this one."""
 
 import os
-import time
+import sys
+from pathlib import Path
 
 import psutil
 from distributed import Client, LocalCluster
 
-from cluster.errors import ProfileError
-from cluster.providers.commands import Command, start_scheduler, start_worker
+from cluster.providers.commands import (
+    WATCH_PARENT,
+    WorkerTerms,
+    serve_words,
+    serving_environment,
+    with_code,
+    worker_plan,
+)
+from cluster.providers.handles import Command
 from cluster.providers.provider import Places, say_goodbye
+from cluster.tls import TlsFolder
 from pipeline.config import ClusterConfig
 
-_LOOPBACK = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 #: Seconds that scheduler and workers may take to come up.
 _START_S = 120
-_LOOK_S = 0.05
-#: How often a worker whose nanny died too is replaced.
-_MOST_REPLACED = 20
 
 
 def worker_count(config: ClusterConfig) -> int:
@@ -29,7 +35,7 @@ def worker_memory_bytes(config: ClusterConfig) -> int:
     return config.memory or int(psutil.virtual_memory().total * 0.8) // worker_count(config)
 
 
-class LocalProcesses:
+class LocalLauncher:
     """Processes started as commands rather than forked from the caller.
 
     A script that uses them needs no ``if __name__ == "__main__"`` guard. Everything listens on the loopback address
@@ -37,81 +43,33 @@ class LocalProcesses:
 
     Parameters
     ----------
-    config
-        Workers, threads and memory.
-    places
-        Where files go.
+    profile
+        The profile's name.
+    environment
+        Variables for the workers besides those of this process.
+    start_s
+        Seconds that they may take to come up.
     """
 
-    def __init__(self, config: ClusterConfig, places: Places) -> None:
-        self.workers = worker_count(config)
-        self.memory_bytes = worker_memory_bytes(config)
-        self._threads = config.threads
-        self._places = places
-        self._scheduler: Command | None = None
-        self._workers: dict[int, Command] = {}
-        self._address = ""
-        self._client: Client | None = None
-        self._replaced = 0
+    host = LOOPBACK
+    most: int | None = None
+    all_at_once = True
+    elsewhere: bool = False
 
-    def open(self) -> Client:
-        """A client of a new cluster, with all workers there."""
-        places = self._places
-        self._scheduler, self._address = start_scheduler(_LOOPBACK, "tcp", places.scratch, places.logs, {}, _START_S)
-        self.scale(self.workers)
-        self._client = Client(self._address, set_as_default=True)
-        self._await_workers(self._client)
-        return self._client
+    def __init__(self, profile: str, environment: dict[str, str], start_s: float = _START_S) -> None:
+        self.profile = profile
+        self.tls: TlsFolder | None = None
+        self.start_s = self.pending_s = start_s
+        self._environment = environment
 
-    def _await_workers(self, client: Client) -> None:
-        deadline = time.monotonic() + _START_S
-        while len(client.scheduler_info(n_workers=-1)["workers"]) < self.workers:
-            gone = [command for command in self._workers.values() if command.ended]
-            if gone or self.lost() or time.monotonic() > deadline:
-                last = gone[0].last_words() if gone else self.lost() or f"not all came within {_START_S} s"
-                raise ProfileError("local", f"the workers did not start: {last}")
-            time.sleep(_LOOK_S)
+    def start(self, number: int, scheduler: str, terms: WorkerTerms, logs: Path) -> Command:
+        """A worker on its way up."""
+        plan = worker_plan(number, scheduler, terms, host=self.host, watch=WATCH_PARENT)
+        variables = with_code({**os.environ, **serving_environment(None, self._environment)})
+        return Command(serve_words(sys.executable, plan), logs / f"worker-{number}.log", variables)
 
-    def scale(self, workers: int) -> None:
-        """Nothing; there are, or soon will be, so many workers."""
-        self.workers = workers
-        for number in [number for number in self._workers if number >= workers]:
-            self._workers.pop(number).end()
-        for number in range(workers):
-            if number not in self._workers:
-                self._workers[number] = self._worker(number)
-
-    def _worker(self, number: int) -> Command:
-        options = {
-            "nthreads": self._threads,
-            "memory_limit": self.memory_bytes,
-            "local_directory": str(self._places.scratch),
-        }
-        return start_worker(number, self._address, _LOOPBACK, options, self._places.logs, {})
-
-    def mend(self) -> None:
-        """Nothing; a worker that ended together with its nanny is replaced."""
-        for number, command in list(self._workers.items()):
-            if command.ended and self._replaced < _MOST_REPLACED:
-                self._replaced += 1
-                command.end()
-                self._workers[number] = self._worker(number)
-
-    def lost(self) -> str | None:
-        """Why the scheduler is known to be gone."""
-        return "its process ended" if self._scheduler is not None and self._scheduler.ended else None
-
-    def close(self) -> None:
-        """Nothing; scheduler, nannies and workers have ended."""
-        if not self.lost():
-            say_goodbye(self._client)
-        commands = [*self._workers.values(), *([self._scheduler] if self._scheduler else [])]
-        for command in commands:
-            command.end()
-        if self.lost():
-            # Only now, so that nothing it tells goes to a worker that lives on.
-            say_goodbye(self._client)
-        self._workers, self._scheduler, self._client = {}, None, None
+    def clear(self) -> None:
+        """Nothing: what an earlier driver started here ended with it."""
 
 
 class LocalThreads:
@@ -142,8 +100,8 @@ class LocalThreads:
             local_directory=str(self._places.scratch),
             processes=False,
             dashboard_address=None,
-            scheduler_kwargs={"dashboard": False, "dashboard_address": f"{_LOOPBACK}:0"},
-            worker_dashboard_address=f"{_LOOPBACK}:0",
+            scheduler_kwargs={"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
+            worker_dashboard_address=f"{LOOPBACK}:0",
         )
         self._client = Client(self._cluster, set_as_default=True)
         self._client.wait_for_workers(self.workers, timeout=_START_S)

@@ -134,7 +134,7 @@ def test_workers_that_are_full_are_an_error_not_a_wait_for_ever(tmp_path, monkey
 
 
 def test_an_unknown_profile_is_refused(tmp_path):
-    with pytest.raises(ProfileError, match="known: local"):
+    with pytest.raises(ProfileError, match="Known: local"):
         open_cluster(ClusterConfig(profile="moon"), tmp_path)
 
 

@@ -60,8 +60,9 @@ def test_examples_are_lines_that_the_command_line_understands(verb):
             line = line.split("$(")[1].split(")")[0]
         words = shlex.split(line, comments=True)
         words = words[: next((at for at, word in enumerate(words) if word in {">", "<", "|"}), len(words))]
-        assert words[:2] == ["textmill", verb]
-        with command.make_context(verb, words[2:], resilient_parsing=False):
+        after = 1 + len(verb.split())
+        assert words[:after] == ["textmill", *verb.split()]
+        with command.make_context(verb, words[after:], resilient_parsing=False):
             pass
 
 

@@ -29,6 +29,9 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "cancel": ("jobs", "Stop a job and its workers."),
         "resume": ("jobs", "Go on with a job where it stopped."),
         "retry": ("jobs", "Do a job again from its start."),
+        "clusters": ("clusters", "List the clusters that jobs can run on."),
+        "cluster check": ("clusters", "Look a cluster over before a job is given to it."),
+        "cluster init-tls": ("clusters", "Make keys for the connections of a cluster."),
         "report": ("reports", "Write a run's report as one HTML page."),
         "bench": ("benchmarks.verb", "Measure speed and memory, beside other programs and earlier runs."),
     },
@@ -72,19 +75,21 @@ class Textmill(click.Group):
     """The group of all verbs; it imports a verb's module when the verb is named, and answers for every failure."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Names of all verbs, in the order of the help."""
-        return [verb for verbs in VERBS.values() for verb in verbs]
+        """Names of all verbs, in the order of the help; of verbs of two words, the first."""
+        return list(dict.fromkeys(verb.split()[0] for verbs in VERBS.values() for verb in verbs))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """The verb, or None where there is none of this name."""
         for verbs in VERBS.values():
             if cmd_name in verbs:
-                name = verbs[cmd_name][0]
-                module = import_module(name if "." in name else f"textmill.cli.{name}")
-                command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
+                module_name = verbs[cmd_name][0]
+                module = import_module(module_name if "." in module_name else f"textmill.cli.{module_name}")
+                name = cmd_name.replace(" ", "_").replace("-", "_")
+                command = getattr(module, name, None) or getattr(module, f"{name}_")
                 assert isinstance(command, click.Command)  # noqa: S101 - a verb that is none is a defect here
                 return command
-        return None
+        seconds = [verb.split()[1] for verbs in VERBS.values() for verb in verbs if verb.startswith(f"{cmd_name} ")]
+        return TwoWords(self, cmd_name, seconds) if seconds else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -123,6 +128,41 @@ class Textmill(click.Group):
         except Exception as error:  # noqa: BLE001 - the last place: every failure becomes a message and a status
             status = report_failure(error, session)
         sys.exit(status if isinstance(status, int) else 0)
+
+
+class TwoWords(click.Group):
+    """The group of all verbs that start with the same word.
+
+    Parameters
+    ----------
+    verbs
+        All verbs.
+    first, seconds
+        The first word, and what follows it.
+    """
+
+    def __init__(self, verbs: Textmill, first: str, seconds: Sequence[str]) -> None:
+        super().__init__(first)
+        self._verbs = verbs
+        self._seconds = seconds
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The second words."""
+        return list(self._seconds)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb, or None where there is none."""
+        return self._verbs.get_command(ctx, f"{self.name} {cmd_name}") if cmd_name in self._seconds else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that `args` start with; a word that is none is answered with the nearest one."""
+        if args and not args[0].startswith("-") and args[0] not in self._seconds:
+            close = get_close_matches(args[0], self._seconds, n=1)
+            hint = f"Did you mean '{self.name} {close[0]}'?" if close else f"There are: {', '.join(self._seconds)}."
+            ctx.fail(f"There is no command '{self.name} {args[0]}'. {hint}")
+        return super().resolve_command(ctx, args)
 
 
 def _cancel(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of signal handlers

@@ -1,11 +1,13 @@
 """Names that the shell can complete: datasets, models and runs of the store that the line names."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
 from cluster.jobs import Jobs
+from cluster.profiles.sources import Profiles
 from storage.store import Store
 from textmill.cli.verb import DEFAULT_STORE
 
@@ -54,6 +56,23 @@ DATASET = StoredName("dataset", _datasets)
 MODEL = StoredName("model", _models)
 RUN = StoredName("run", _runs)
 JOB = StoredName("job", _jobs)
+
+
+class ProfileName(click.ParamType[str]):
+    """The name of a profile: a ``[clusters.NAME]`` table that can be seen from here."""
+
+    name = "name"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """All names that start with what is typed."""
+        try:
+            named = Profiles.seen_from(Path.cwd()).named.values()
+        except Exception:  # noqa: BLE001 - as above
+            return []
+        return [CompletionItem(one.name, help=one.profile.kind) for one in named if one.name.startswith(incomplete)]
+
+
+PROFILE = ProfileName()
 
 
 class VersionName(click.ParamType[int | str]):

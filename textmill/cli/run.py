@@ -12,6 +12,7 @@ from cluster.submission import Submission
 from pipeline.config import JobConfig, load_job
 from storage.store import Store
 from textmill.cli.failures import message_of, status_of
+from textmill.cli.names import PROFILE
 from textmill.cli.output import messages, print_json, results
 from textmill.cli.progress import listening
 from textmill.cli.reports import page_path, store_option
@@ -27,6 +28,7 @@ REPORT_WIDTH = 110
     examples=[
         ("textmill run job.toml", "read, clean, commit, train, report"),
         ("textmill run job.toml --workers 2 --set train.epochs=3", "two workers, and one setting changed"),
+        ("textmill run job.toml --profile lab", "with the workers of a cluster; see `textmill clusters`"),
         ("textmill run job.toml --set 'source.files=[\"new/*.csv\"]'", "other input; paths start where you are"),
         ("textmill run job.toml --json > result.json", "for programs: nothing but one JSON object on stdout"),
     ],
@@ -34,6 +36,7 @@ REPORT_WIDTH = 110
     store_default=False,
 )
 @click.argument("job", type=click.Path(path_type=Path), metavar="JOB.toml")
+@click.option("--profile", type=PROFILE, help="Where to run, instead of the job file's [cluster] profile.")
 @click.option("--workers", type=AtLeast(1), help="How many workers; the result is the same for any number.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
 @click.option(
@@ -43,9 +46,17 @@ REPORT_WIDTH = 110
     help='Let the job file call Python functions (op = "python"); also $TEXTMILL_ALLOW_CODE=1.',
 )
 def run(
-    job: Path, workers: int | None, overrides: tuple[str, ...], allow_code: bool, store: str | None, as_json: bool
+    job: Path,
+    profile: str | None,
+    workers: int | None,
+    overrides: tuple[str, ...],
+    allow_code: bool,
+    store: str | None,
+    as_json: bool,
 ) -> None:
     """Run a job here and wait, with progress; then report on it."""
+    if profile is not None:
+        overrides = (*overrides, f"cluster.profile={profile}")
     with told_as_json(as_json):
         loaded = load_job(job, overrides)
         if store is not None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from cluster.placing import preview
+from cluster.profiles.kept import profile_for
 from cluster.submission import Submission
 from cluster.submit import submit as hand_in
 from pipeline.config import load_job
 from storage.store import Store
-from textmill.cli.names import JOB
+from textmill.cli.names import JOB, PROFILE
 from textmill.cli.output import print_json
 from textmill.cli.run import told_as_json
 from textmill.cli.verb import AtLeast, verb
@@ -24,6 +26,10 @@ _FIELDS = 5
 @verb(
     examples=[
         ("textmill submit job.toml", "runs apart from this terminal; prints the job's id at once"),
+        (
+            "textmill submit job.toml --profile hpc --dry-run",
+            "the SLURM script or Kubernetes objects, and nothing else",
+        ),
         ("textmill submit train.toml --after ID", "once another job has succeeded"),
         ("textmill submit job.toml --notify 'mail -s \"$TEXTMILL_STATE\" me@example.org'", "told how it ended"),
         ("textmill submit job.toml --every daily", "print the line for crontab that submits it every day"),
@@ -32,12 +38,13 @@ _FIELDS = 5
     store_default=False,
 )
 @click.argument("job", type=click.Path(path_type=Path), metavar="JOB.toml")
-@click.option("--profile", metavar="NAME", help="Where to run, instead of the job file's [cluster] profile.")
+@click.option("--profile", type=PROFILE, help="Where to run, instead of the job file's [cluster] profile.")
 @click.option("--workers", type=AtLeast(1), help="How many workers; the result is the same for any number.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
 @click.option("--after", type=JOB, multiple=True, help="Wait until this job has succeeded; may be repeated.")
 @click.option("--notify", metavar="COMMAND", help="Run when it has ended, with $TEXTMILL_STATE and JSON on stdin.")
 @click.option("--every", metavar="TIME", help="Print a cron line instead: hourly, daily, 15m, 6h, or five fields.")
+@click.option("--dry-run", is_flag=True, help="Print what a batch system or Kubernetes would get, and hand in nothing.")
 @click.option(
     "--allow-code",
     is_flag=True,
@@ -52,6 +59,7 @@ def submit(
     after: tuple[str, ...],
     notify: str | None,
     every: str | None,
+    dry_run: bool,
     allow_code: bool,
     store: str | None,
     as_json: bool,
@@ -80,6 +88,8 @@ def submit(
             after=after,
             notify=notify,
         )
+        if dry_run:
+            return click.echo(preview(submission, profile_for(loaded, submission)), nl=False)
         handed = hand_in(submission)
     if as_json:
         return print_json({"job": handed.id, "state": "queued", "store": place})

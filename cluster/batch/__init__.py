@@ -1,0 +1,1 @@
+"""Batch systems: scripts for them, and asking them about jobs."""

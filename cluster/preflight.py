@@ -1,0 +1,86 @@
+"""Looking at a cluster's workers before any work is given to them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import cloudpickle
+from distributed import Client
+
+from cluster import probes
+from cluster.errors import WorkersUnfitError
+
+cloudpickle.register_pickle_by_value(probes)
+
+_ANSWER_S = 30.0
+
+
+def descriptions(client: Client) -> dict[str, dict[str, Any]]:
+    """Worker -> what it says about itself, see `probes.describe`.
+
+    Raises
+    ------
+    WorkersUnfitError
+        If they cannot even be asked.
+    """
+    return asked(client, probes.describe)
+
+
+def asked(client: Client, function: Any, *arguments: Any) -> dict[str, Any]:
+    """Worker -> what `function` answers there.
+
+    Raises
+    ------
+    WorkersUnfitError
+        If one does not answer.
+    """
+    try:
+        answers = client.run(function, *arguments, on_error="return", callback_timeout=_ANSWER_S)
+    except (OSError, TimeoutError) as error:
+        raise WorkersUnfitError((f"the workers do not answer within {_ANSWER_S:g} s: {error}",)) from error
+    silent = [f"{worker}: {answer}" for worker, answer in answers.items() if isinstance(answer, Exception)]
+    if silent:
+        raise WorkersUnfitError(tuple(silent))
+    return dict(answers)
+
+
+def require_fit(client: Client) -> None:
+    """Nothing where every worker has the same textmill and the same libraries as this process.
+
+    Raises
+    ------
+    WorkersUnfitError
+        With every difference found.
+    """
+    problems = tuple(unfit(descriptions(client)))
+    if problems:
+        raise WorkersUnfitError(problems)
+
+
+def unfit(workers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each difference between workers and this process, with the workers it is about."""
+    ours, code = probes.versions(), probes.code_digest()
+    found: dict[str, list[str]] = {}
+    for worker, told in workers.items():
+        for sentence in _differences(ours, code, told):
+            found.setdefault(sentence, []).append(f"{worker} ({told['host']})")
+    for sentence, where in found.items():
+        some = ", ".join(where[:3]) + (f" and {len(where) - 3} more" if len(where) > 3 else "")
+        yield f"{sentence} [{some}]"
+
+
+def _differences(ours: Mapping[str, str], code: str, told: Mapping[str, Any]) -> Iterator[str]:
+    theirs = told["versions"]
+    for name, version in ours.items():
+        if theirs.get(name, "") == version:
+            continue
+        if name == "python":
+            yield f"Python is {theirs.get(name)} there and {version} here; use the same for both"
+        elif not theirs.get(name):
+            yield f"{name} is missing there; run there: {told['python']} -m pip install {name}=={version}"
+        else:
+            yield (
+                f"{name} is {theirs[name]} there and {version} here; run there: "
+                f"{told['python']} -m pip install {name}=={version}"
+            )
+    if theirs.get("textmill") == ours["textmill"] and told["code"] != code:
+        yield f"textmill says {ours['textmill']} here and there, but its code differs; install the same build"

@@ -1,0 +1,142 @@
+"""Clusters that a Dask Gateway server starts for us, with keys of its own for each."""
+
+import getpass
+import os
+import time
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+from distributed import Client
+
+from cluster.errors import ProfileError
+from cluster.network import is_loopback
+from cluster.preflight import require_fit
+from cluster.profiles.settings import GatewayProfile
+from cluster.providers.provider import say_goodbye
+
+_LOOK_S = 0.2
+PASSWORD_VARIABLE = "TEXTMILL_GATEWAY_PASSWORD"  # noqa: S105 - where it is, not what it is
+
+
+class GatewayCluster:
+    """See the module.
+
+    Parameters
+    ----------
+    name
+        The profile's name.
+    profile
+        Its settings.
+    workers
+        How many.
+    fit
+        Whether workers that have another textmill are refused.
+    """
+
+    def __init__(self, name: str, profile: GatewayProfile, workers: int, *, fit: bool = True) -> None:
+        self.workers = workers
+        self.memory_bytes = profile.memory or 0
+        self._name = name
+        self._profile = profile
+        self._fit = fit
+        self._gateway: Any = None
+        self._cluster: Any = None
+        self._client: Client | None = None
+
+    def open(self) -> Client:
+        """A client of a new cluster, with a worker there.
+
+        Raises
+        ------
+        ProfileError
+            If the server cannot be reached, refuses, or gives no worker in time.
+        WorkersUnfitError
+            If workers have another textmill, or none.
+        """
+        try:
+            self._gateway = self._connected()
+            self._cluster = self._gateway.new_cluster(shutdown_on_close=True, **self._profile.options)
+            self._cluster.scale(self.workers)
+            self._client = self._cluster.get_client(set_as_default=True)
+        except ProfileError:
+            raise
+        except Exception as error:
+            # The library's own errors and those of its transport share no root.
+            raise ProfileError(self._name, self._problem(error)) from error
+        workers = self._awaited(self._client)
+        if self._fit:
+            require_fit(self._client)
+        limits = [int(one.get("memory_limit") or 0) for one in workers.values()]
+        self.memory_bytes = self.memory_bytes or min(limits, default=0)
+        return self._client
+
+    def _connected(self) -> Any:
+        profile = self._profile
+        host = urlsplit(profile.address).hostname or ""
+        if profile.address.startswith("http://") and not profile.insecure and not is_loopback(host):
+            raise ProfileError(
+                self._name,
+                f"{profile.address} would send your password in the clear; use https://, or set insecure = true",
+            )
+        # Imported when it is needed: an optional extra, and slow to start.
+        try:
+            library, auth = import_module("dask_gateway"), import_module("dask_gateway.auth")
+        except ImportError as error:
+            raise ProfileError(self._name, "Dask Gateway needs: pip install 'textmill[gateway]'") from error
+        if profile.auth == "password":
+            user = profile.user or getpass.getuser()
+            how = auth.BasicAuth(username=user, password=os.environ.get(PASSWORD_VARIABLE))
+        else:
+            how = auth.get_auth(profile.auth)
+        return library.Gateway(address=profile.address, proxy_address=profile.proxy_address, auth=how)
+
+    def _problem(self, error: Exception) -> str:
+        told = f"{self._profile.address}: {error or type(error).__name__}"
+        if "401" in told or "Unauthorized" in told or "uthentication" in told:
+            return f"{told}. Set ${PASSWORD_VARIABLE} and, where it is not {getpass.getuser()}, user in the profile"
+        if "Unknown fields" in told or "option" in told.lower():
+            return f"{told}. What the server lets you choose: {self._options()}"
+        return f"{told}. Is the gateway running, and is this its address?"
+
+    def _options(self) -> str:
+        with suppress(Exception):
+            return ", ".join(sorted(self._gateway.cluster_options())) or "nothing"
+        return "ask its administrator"
+
+    def _awaited(self, client: Client) -> dict[str, Any]:
+        deadline = time.monotonic() + self._profile.start_timeout_s
+        while not (workers := client.scheduler_info(n_workers=-1)["workers"]):
+            if time.monotonic() > deadline:
+                raise ProfileError(
+                    self._name,
+                    f"no worker came within {self._profile.start_timeout_s:g} s; the server may have no room, or its "
+                    "workers cannot start: see its log",
+                )
+            time.sleep(_LOOK_S)
+        return dict(workers)
+
+    def scale(self, workers: int) -> None:
+        """Nothing; the server was asked for so many workers."""
+        self.workers = workers
+        if self._cluster is not None:
+            self._cluster.scale(workers)
+
+    def mend(self) -> None:
+        """Nothing: the server replaces workers."""
+
+    def lost(self) -> str | None:
+        """None: the client knows better."""
+        return None
+
+    def close(self) -> None:
+        """Nothing; the server has ended the cluster, or does so as soon as it can."""
+        say_goodbye(self._client)
+        if self._gateway is not None:
+            # A server that is gone is told nothing, and ends idle clusters by itself.
+            with suppress(Exception):
+                (self._cluster or self._gateway).close()
+            # Its finaliser closes it again, and asks for a loop that has ended by then, which Dask forbids by now.
+            self._gateway._asynchronous = True
+        self._client = self._cluster = self._gateway = None

@@ -1,0 +1,181 @@
+"""A cluster that textmill starts itself: the scheduler beside the driver, the workers wherever a launcher puts them."""
+
+import time
+from pathlib import Path
+from typing import Protocol
+
+from distributed import Client
+
+from cluster.errors import ProfileError
+from cluster.preflight import require_fit
+from cluster.providers.adapting import Adapting
+from cluster.providers.commands import WorkerTerms, start_scheduler
+from cluster.providers.handles import Handle
+from cluster.providers.provider import Places, say_goodbye
+from cluster.tls import TlsFolder
+
+_LOOK_S = 0.05
+#: How often a worker that ended for good is replaced.
+_MOST_REPLACED = 20
+
+
+class Launcher(Protocol):
+    """A place where workers can be started.
+
+    Attributes
+    ----------
+    profile
+        The profile's name, for messages.
+    host
+        The address that the scheduler listens on.
+    tls
+        The keys; None for plain TCP.
+    most
+        More workers than this it cannot start.
+    start_s, pending_s
+        How long the first worker may take once it has its turn, and how long it may wait for that.
+    all_at_once
+        Whether all workers come at the same time; where they wait in a queue, the work begins with the first.
+    elsewhere
+        Whether other machines have their own Python and libraries.
+    """
+
+    profile: str
+    host: str
+    tls: TlsFolder | None
+    most: int | None
+    start_s: float
+    pending_s: float
+    all_at_once: bool
+    elsewhere: bool
+
+    def start(self, number: int, scheduler: str, terms: WorkerTerms, logs: Path) -> Handle:
+        """A worker on its way up.
+
+        Raises
+        ------
+        ProfileError
+            If it cannot even be asked for.
+        """
+
+    def clear(self) -> None:
+        """Nothing; whatever earlier drivers of this run left is gone, and what this one started too."""
+
+
+class StartedCluster:
+    """See the module.
+
+    Parameters
+    ----------
+    launcher
+        Starts workers.
+    workers
+        How many.
+    terms
+        How each is made.
+    places
+        Where files go.
+    adapting
+        Grows and shrinks the cluster; None to keep it as it is.
+    """
+
+    def __init__(
+        self, launcher: Launcher, workers: int, terms: WorkerTerms, places: Places, adapting: Adapting | None = None
+    ) -> None:
+        self.workers = min(workers, launcher.most or workers)
+        self.memory_bytes = terms.memory_bytes
+        self._launcher = launcher
+        self._terms = terms
+        self._places = places
+        self._adapting = adapting
+        self._scheduler: Handle | None = None
+        self._handles: dict[int, Handle] = {}
+        self._address = ""
+        self._client: Client | None = None
+        self._replaced = 0
+
+    def open(self) -> Client:
+        """A client of a new cluster, with workers there."""
+        launcher, places = self._launcher, self._places
+        launcher.clear()
+        try:
+            self._scheduler, self._address = start_scheduler(
+                launcher.host, launcher.tls, places.scratch, places.logs, {}, launcher.start_s
+            )
+        except ProfileError as error:
+            raise ProfileError(launcher.profile, error.problem) from error
+        self.scale(self.workers)
+        security = launcher.tls.security() if launcher.tls is not None else None
+        self._client = Client(self._address, security=security, set_as_default=True, timeout=launcher.start_s)
+        self._await_workers(self._client)
+        if launcher.elsewhere:
+            require_fit(self._client)
+        return self._client
+
+    def _await_workers(self, client: Client) -> None:
+        wanted = self.workers if self._launcher.all_at_once else 1
+        began = started = time.monotonic()
+        while len(client.scheduler_info(n_workers=-1)["workers"]) < wanted:
+            now = time.monotonic()
+            if all(handle.pending for handle in self._handles.values()):
+                started = now
+            gone = [handle for handle in self._handles.values() if handle.ended]
+            late = now - started > self._launcher.start_s or now - began > self._launcher.pending_s
+            if gone or self.lost() or late:
+                raise ProfileError(self._launcher.profile, self._why_none(gone[0] if gone else None))
+            time.sleep(_LOOK_S)
+
+    def _why_none(self, gone: Handle | None) -> str:
+        words = gone.last_words() if gone else self.lost()
+        if words is None:
+            waiting = sum(handle.pending for handle in self._handles.values())
+            told = f"not all workers came within {self._launcher.start_s:g} s"
+            return f"the workers did not start: {told}{f', and {waiting} wait in the queue' if waiting else ''}"
+        cure = ""
+        if "No module named" in words:
+            cure = " Install the same textmill there, or say with `python` in the profile which Python has it."
+        return f"the workers did not start.{cure} The end of the log:\n{words}"
+
+    def scale(self, workers: int) -> None:
+        """Nothing; there are, or soon will be, so many workers."""
+        self.workers = min(workers, self._launcher.most or workers)
+        for number in [number for number in self._handles if number >= self.workers]:
+            self._retire(number)
+            self._handles.pop(number).end()
+        for number in range(self.workers):
+            if number not in self._handles:
+                self._handles[number] = self._start(number)
+
+    def _retire(self, number: int) -> None:
+        """Nothing; what worker `number` holds lies with others."""
+        if self._client is not None and not self.lost() and self._client.status == "running":
+            self._client.retire_workers(names=[f"{self._terms.name}-{number}"])
+
+    def _start(self, number: int) -> Handle:
+        return self._launcher.start(number, self._address, self._terms, self._places.logs)
+
+    def mend(self) -> None:
+        """Nothing; a worker that ended for good is replaced, and the cluster grown or shrunk where it adapts."""
+        for number, handle in list(self._handles.items()):
+            if handle.ended and self._replaced < _MOST_REPLACED:
+                self._replaced += 1
+                handle.end()
+                self._handles[number] = self._start(number)
+        if self._adapting is not None and self._client is not None:
+            self._adapting.look(self._client, self.workers, self.scale)
+
+    def lost(self) -> str | None:
+        """Why the scheduler is known to be gone."""
+        return "its process ended" if self._scheduler is not None and self._scheduler.ended else None
+
+    def close(self) -> None:
+        """Nothing; scheduler, nannies and workers have ended."""
+        if not self.lost():
+            say_goodbye(self._client)
+        for handle in [*self._handles.values(), *([self._scheduler] if self._scheduler else [])]:
+            handle.end()
+        if self.lost():
+            # Only now, so that nothing it tells goes to a worker that lives on.
+            say_goodbye(self._client)
+        self._launcher.clear()
+        self._handles, self._scheduler, self._client = {}, None, None
