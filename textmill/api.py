@@ -28,6 +28,7 @@ from pipeline.train.model import load_model as load_trained
 from storage.store import Store
 from textmill.demo.corpus import write_corpus
 from textmill.model import Model
+from textmill.profiling import profile_dataset
 from textmill.report.page import write_page
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "load_job",
     "load_model",
     "open_store",
+    "profile",
     "run",
     "write_corpus",
     "write_report",
@@ -140,6 +142,49 @@ def model_folder(model: str | Path, store: str | Path | Store | None = None) -> 
         return Path(model)
     opened = store if isinstance(store, Store) else Store.open(store if store is not None else "store")
     return opened.model_path(str(model))
+
+
+def profile(
+    dataset: str,
+    store: str | Path | Store | None = None,
+    *,
+    at: int | str | None = None,
+    versions: int = 5,
+    label: str = "label",
+    top: int = 20,
+    workers: int | None = None,
+    listener: ProgressListener | None = None,
+) -> dict[str, Any]:
+    """What a version of a dataset holds, as ``textmill profile --json`` prints it.
+
+    Parameters
+    ----------
+    dataset
+        Its name.
+    store
+        Where it is; ``./store`` where not given.
+    at
+        A version's number, tag, or a time; the newest where not given.
+    versions
+        Label shares are told of so many versions, this one and those before it.
+    label
+        The column with the labels.
+    top
+        How many values and tokens of a column are told.
+    workers
+        How many workers; the result is the same for any number.
+    listener
+        Hears how it gets on; silence where not given.
+
+    Raises
+    ------
+    storage.errors.StoreError
+        If there is no such version, or it cannot be read.
+    """
+    opened = store if isinstance(store, Store) else Store.open(store if store is not None else "store")
+    return profile_dataset(
+        opened, dataset, at, versions=versions, label=label, top=top, workers=workers, listener=listener
+    )
 
 
 def write_report(result: RunResult | Mapping[str, Any], path: str | Path) -> Path:

@@ -38,6 +38,7 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
     "Data": {
         "datasets": ("datasets", "List the datasets of a store."),
         "show": ("datasets", "Show a dataset: columns, size, ledger, first rows."),
+        "profile": ("profile", "Show what a dataset holds, column by column, and what is odd about it."),
         "versions": ("datasets", "List a dataset's versions, newest first."),
         "diff": ("datasets", "Compare two versions of a dataset."),
         "tag": ("datasets", "Give a version a name that keeps it."),

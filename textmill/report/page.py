@@ -19,7 +19,8 @@ _MOST_MISTAKES = 12
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What renders templates: nothing in a value can act as markup."""
     environment = Environment(
         loader=PackageLoader("textmill.report", ""),
         autoescape=True,
@@ -49,7 +50,7 @@ def render_page(result: Result, *, store: str | None = None) -> str:
     store
         What the proposed commands give to ``--store``; see `textmill.report.facts.next_commands`.
     """
-    return _environment().get_template("run.html").render(_context(redacted_facts(result), store))
+    return environment().get_template("run.html").render(_context(redacted_facts(result), store))
 
 
 def write_page(result: Result, path: str | Path, *, store: str | None = None) -> Path:

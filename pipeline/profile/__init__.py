@@ -1,0 +1,1 @@
+"""What a version's columns hold: sketches that merge, computed block by block."""
