@@ -26,7 +26,7 @@ PEERS = Environment(name="query", requirements=("duckdb==2.0.1", "polars==2.1.0"
 QUERIES = {
     "count": "SELECT count(*) AS n FROM rows",
     "group": "SELECT label, count(*) AS n, avg(length(text)) AS mean FROM rows GROUP BY label ORDER BY label",
-    "one row": "SELECT id, label FROM rows WHERE id = 1000 ORDER BY id",
+    "one row": "SELECT id, label FROM rows WHERE id = 100 ORDER BY id",
     "search": "SELECT count(*) AS n FROM rows WHERE text LIKE '%gebaba lova%'",
     "top": "SELECT id, label FROM rows ORDER BY length(text) DESC, id LIMIT 20",
 }

@@ -27,7 +27,7 @@ def polars_query(files: list[str], name: str, **_: Any) -> dict[str, Any]:
     found = {
         "count": lambda: rows.select(pl.len()),
         "group": lambda: rows.group_by("label").agg(pl.len(), length.mean()).sort("label"),
-        "one row": lambda: rows.filter(pl.col("id") == 1000).select("id", "label").sort("id"),
+        "one row": lambda: rows.filter(pl.col("id") == 100).select("id", "label").sort("id"),
         "search": lambda: rows.filter(pl.col("text").str.contains("gebaba lova", literal=True)).select(pl.len()),
         "top": lambda: (
             rows.with_columns(length=length)

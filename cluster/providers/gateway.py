@@ -64,7 +64,9 @@ class GatewayCluster:
             raise
         except Exception as error:
             # The library's own errors and those of its transport share no root.
-            raise ProfileError(self._name, self._problem(error)) from error
+            problem = self._problem(error)
+            self.close()
+            raise ProfileError(self._name, problem) from error
         workers = self._awaited(self._client)
         if self._fit:
             require_fit(self._client)
@@ -93,7 +95,7 @@ class GatewayCluster:
         return library.Gateway(address=profile.address, proxy_address=profile.proxy_address, auth=how)
 
     def _problem(self, error: Exception) -> str:
-        told = f"{self._profile.address}: {error or type(error).__name__}"
+        told = f"{self._profile.address}: {str(error) or type(error).__name__}"
         if "401" in told or "Unauthorized" in told or "uthentication" in told:
             return f"{told}. Set ${PASSWORD_VARIABLE} and, where it is not {getpass.getuser()}, user in the profile"
         if "Unknown fields" in told or "option" in told.lower():

@@ -265,7 +265,7 @@ def test_columns_change_and_old_versions_stay_readable_by_plain_programs(store):
         plain = duckdb.sql(f"SELECT * FROM read_parquet({paths})")
         assert plain.columns == columns
         assert plain.fetchall() == [tuple(row.values()) for row in expected]
-        frame = dd.read_parquet(paths).compute()
+        frame = dd.read_parquet(paths).compute(scheduler="synchronous")
         assert list(frame.columns) == columns
         assert frame["n"].tolist() == [row["n"] for row in expected]
     commit(store, "r3", pa.table({"n": [2**40], "review": ["c"], "lang": ["de"]}), mode="append")

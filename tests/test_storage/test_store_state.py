@@ -82,7 +82,9 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.versions)
     @rule(data=st.data())
     def rollback(self, data):
-        number = data.draw(st.integers(0, len(self.versions) - 1))
+        # A version with other column names would be whole too, but not what the rules that follow expect.
+        renamed = getattr(self, "renamed", set())
+        number = data.draw(st.sampled_from([n for n in range(len(self.versions)) if n not in renamed]))
         if self.versions[number] is None:
             with pytest.raises(VersionVacuumedError):
                 self.store.rollback("reviews", number)
@@ -131,6 +133,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.store.change_columns("reviews", ColumnChanges(rename={old: new}))
             self.versions.append(self.newest())
         # What lies between the two has the same rows under another name.
+        self.renamed = {*getattr(self, "renamed", ()), len(self.versions) - 2}
         between = [tuple(row.values()) for row in rows_of(self.store, at=len(self.versions) - 2)]
         assert between == self.newest()
         assert self.store.snapshot("reviews", len(self.versions) - 2).schema.names == ["body", "n"]
