@@ -115,6 +115,7 @@ def test_a_query_is_explained(run):
 def test_versions_are_carried_and_followed(run, folder):
     assert "tickets version 1 is in out" in run("export", "tickets", "--output", "out", "--models").stdout
     assert run("export", "tickets", "--output", "out").exit_code == 2
+    assert "is in tickets-export" in run("export", "tickets").stdout
     done = run("import", "out", "--store", "elsewhere", "--name", "trial", "--json")
     assert json.loads(done.stdout)["copied_from"] == "tickets@1"
     assert run("import", "nowhere").exit_code == 2

@@ -18,7 +18,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     examples=[
         ("textmill export tickets --at approved --output tickets-approved", "rows, fates and records in one folder"),
         ("textmill export tickets --output handover --models", "with the models that learned from it"),
-        ("textmill export MODEL --format onnx --output scorer", "a model for programs without textmill"),
+        ("textmill export MODEL --format onnx", "a model for programs without textmill, in ./MODEL-onnx"),
     ]
 )
 @click.argument("name", type=DATASET)
@@ -30,14 +30,22 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="onnx: NAME is a model, written as ONNX with a scorer in plain NumPy.  [default: folder]",
 )
 @click.option("--at", type=VERSION, help="A version: its number, tag, or a time.")
-@click.option("--output", "-o", type=_FOLDER, required=True, help="The folder to write; new or empty.")
+@click.option(
+    "--output",
+    "-o",
+    type=_FOLDER,
+    help="The folder to write; new or empty.  [default: ./NAME-export, ./NAME-onnx for a model]",
+)
 @click.option("--models", is_flag=True, help="Take the models along that learned from the version.")
-def export(name: str, kind: str, at: int | str | None, output: Path, models: bool, store: str, as_json: bool) -> None:
+def export(
+    name: str, kind: str, at: int | str | None, output: Path | None, models: bool, store: str, as_json: bool
+) -> None:
     """Write a version with its lineage into one portable folder, or a model as ONNX.
 
     A version's folder holds plain Parquet files, and a manifest with the SHA-256 of each. A model's folder holds
     model.onnx, which takes hashed n-grams, and scorer.py, which hashes texts and scores them with NumPy alone.
     """
+    output = output or Path(f"{name}-{'onnx' if kind == 'onnx' else 'export'}")
     if kind == "onnx":
         if at is not None or models:
             raise click.UsageError("--at and --models are for versions; a model is exported as it is")
