@@ -44,6 +44,15 @@ def test_files_of_other_names_decide_about_their_encoding_alone(tmp_path):
     assert read.table["text"].to_pylist() == ["退款太慢", "the café"]
 
 
+def test_a_stray_byte_in_json_lines_costs_its_row_alone(tmp_path):
+    lines = [b'{"text": "plain %d"}\n' % number for number in range(20)]
+    lines[7] = b'{"text": "na\xefve"}\n'
+    (tmp_path / "a.jsonl").write_bytes(b"".join(lines))
+    read = read_all("a.jsonl", tmp_path, tmp_path)
+    assert read.rejected == {"bad_encoding": 1}
+    assert read.table["text"][19].as_py() == "plain 19"
+
+
 def test_short_pieces_of_one_legacy_dataset_share_its_encoding(tmp_path):
     texts = ["退款太慢了我要投诉", "客服态度差", "很好", "包裹破损", "物流很快", "好"] * 3
     pieces(tmp_path, [f"{number},{text},x\n".encode("gb18030") for number, text in enumerate(texts)], len(texts))

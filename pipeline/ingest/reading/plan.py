@@ -127,7 +127,7 @@ class PlanTasks:
         """All text files with everything decided and their record ranges."""
         seen = self.inspected(opened)
         scans = self.scanned(seen)
-        encodings = choose_encodings(opened, scans)
+        encodings = choose_encodings(seen, scans)
         decoded = self.rewritten(opened, encodings)
         if any(file is not opened[place] for place, file in enumerate(decoded)):
             first, seen = seen, self.inspected(decoded)

@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 from pipeline.errors import SourceError
 from pipeline.ingest.reading.csv.scan import BlockScan
-from pipeline.ingest.reading.files.opening import OpenedFile
 from pipeline.ingest.reading.text.agreement import family
 from pipeline.ingest.reading.text.encoding import detected_encoding, reads_nearly_all
+from pipeline.ingest.reading.text.inspection import Inspected
 
 _SAMPLE_LINES = 400
 #: So few bytes that are not UTF-8, in a file that is otherwise ASCII, say nothing about its encoding.
@@ -25,15 +25,17 @@ class _Bytes:
     valid: int
     invalid: int
     sample: tuple[bytes, ...]
+    json: bool
 
     @property
     def foreign(self) -> bool:
         """Whether it is clearly not UTF-8.
 
         Stray bytes in UTF-8 text are few beside its sequences, while text in another encoding hardly ever holds a
-        UTF-8 sequence by chance.
+        UTF-8 sequence by chance. JSON is UTF-8 by its standard (RFC 8259, section 8.1), so that there a few bytes
+        prove nothing.
         """
-        return self.invalid > self.valid
+        return self.invalid > self.valid and not (self.json and self.strayed)
 
     @property
     def strayed(self) -> bool:
@@ -46,7 +48,7 @@ class _Bytes:
         return len(self.sample) >= _SURE_LINES
 
 
-def choose_encodings(opened: Sequence[OpenedFile], scans: Sequence[Sequence[BlockScan]]) -> list[str]:
+def choose_encodings(seen: Sequence[Inspected], scans: Sequence[Sequence[BlockScan]]) -> list[str]:
     """The encoding of each file: as known before, or by all of its bytes.
 
     Files whose names differ in digits only are pieces of one dataset: the same rows in one file or in seven have to
@@ -57,6 +59,7 @@ def choose_encodings(opened: Sequence[OpenedFile], scans: Sequence[Sequence[Bloc
     SourceError
         If a file is text in no known encoding.
     """
+    opened = [file.opened for file in seen]
     encodings = [file.encoding for file in opened]
     families: dict[str, list[int]] = defaultdict(list)
     for place, file in enumerate(opened):
@@ -64,18 +67,19 @@ def choose_encodings(opened: Sequence[OpenedFile], scans: Sequence[Sequence[Bloc
             path = PurePosixPath(file.path)
             families[f"{path.parent}/{family(path.name)}"].append(place)
     for places in families.values():
-        facts = [_bytes_of(scans[place]) for place in places]
+        facts = [_bytes_of(scans[place], json=seen[place].format == "jsonl") for place in places]
         chosen = _choose([opened[place].told for place in places], facts)
         for place, encoding in zip(places, chosen, strict=True):
             encodings[place] = encoding
     return encodings
 
 
-def _bytes_of(scans: Sequence[BlockScan]) -> _Bytes:
+def _bytes_of(scans: Sequence[BlockScan], *, json: bool) -> _Bytes:
     return _Bytes(
         valid=sum(scan.valid for scan in scans),
         invalid=sum(scan.invalid for scan in scans),
         sample=tuple(line for scan in scans for line in scan.sample)[:_SAMPLE_LINES],
+        json=json,
     )
 
 
