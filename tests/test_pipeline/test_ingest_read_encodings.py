@@ -150,3 +150,12 @@ def test_rows_and_positions_do_not_depend_on_blocks(tmp_path_factory, case, bloc
     large = read_all("a.csv", folder, folder, encoding=encoding)
     assert small.table["text"].to_pylist() == texts
     assert small.table["_position"].to_pylist() == large.table["_position"].to_pylist()
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "cp1253"])
+def test_text_of_another_alphabet_is_not_taken_for_western_letters(tmp_path, encoding):
+    text = "Καλό προϊόν, γρήγορη αποστολή" if encoding == "cp1253" else "очень хорошо, доставка быстрая"
+    (tmp_path / "a.csv").write_bytes(f'text,label\n"{text}",x\n'.encode(encoding) * 20)
+    with pytest.raises(SourceError, match=r"encoding cannot be told.*Declare \[source\] encoding"):
+        read_all("a.csv", tmp_path, tmp_path)
+    assert read_all("a.csv", tmp_path, tmp_path, encoding=encoding).table["text"][0].as_py() == text

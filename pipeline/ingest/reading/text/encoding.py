@@ -1,6 +1,7 @@
 """Which text encoding a file is in: by its mark, by the shape of its bytes, or by what reads best."""
 
 import codecs
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -80,6 +81,19 @@ def detected_encoding(sample: Sequence[bytes]) -> str | None:
     """
     lines = [line for line in sample if line]
     able = [name for name in LEGACY_ENCODINGS if reads_nearly_all(lines, name)]
+    chosen = _best_of(able, lines)
+    return None if chosen == "cp1252" and _another_alphabet(lines) else chosen
+
+
+def _another_alphabet(lines: Sequence[bytes]) -> bool:
+    """Whether whole words are beyond ASCII: nearly every byte is a letter of cp1252, and Cyrillic would be nonsense."""
+    text = b"\n".join(lines).decode("cp1252", "replace")
+    words = sum(len(run) for run in re.findall(r"[^\x00-\x7f]{4,}", text))
+    return words * 2 > sum(letter > "\x7f" for letter in text)
+
+
+def _best_of(able: list[str], lines: Sequence[bytes]) -> str | None:
+    """Which of the encodings that can read `lines` is meant."""
     if len(able) < 2:
         return able[0] if able else None
     clean = [line for line in lines if all(_reads(line, name) for name in able)]
