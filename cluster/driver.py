@@ -81,6 +81,8 @@ def run_job(
                 return finish(job, store, control, listener or Silence(), allow_code=allow_code)
         except BaseException:
             # Whoever waited for it has heard why, and the store is as it was. One that is killed leaves its journal.
+            # That goes first: a folder without one is no job, so that half of a job is never seen.
+            folder.journal.path.unlink(missing_ok=True)
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
         finally:

@@ -1,15 +1,16 @@
 """A folder that scores texts without textmill."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import orjson
 
 from pipeline.errors import ModelError
 from pipeline.exporting import scorer
+from pipeline.exporting.onnx_graph import onnx_model
 from pipeline.text.unicode_tables import IDEOGRAPHS
 from pipeline.train.model import TrainedModel
 from storage.files import explained
@@ -33,20 +34,13 @@ def export_onnx(model: TrainedModel, folder: Path, steps: Sequence[Any]) -> list
     Raises
     ------
     ModelError
-        If the package onnx is not installed, or the folder holds something.
+        If the folder holds something.
     DiskFullError, StoreNotWritableError
         If there is no room or no permission.
     """
     name = model.sha256[:12]
-    if find_spec("onnx") is None:
-        raise ModelError(name, "writing ONNX needs the package onnx", "Install it: pip install 'textmill[onnx]'")
     if folder.exists() and any(folder.iterdir()):
         raise ModelError(name, f"the folder {folder} is not empty", "Choose a new folder, or empty this one")
-    # The package is an extra: it is looked for when it is needed.
-    import onnx
-
-    from pipeline.exporting.onnx_graph import onnx_model
-
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         large = model.weights.nbytes > _INSIDE_BYTES

@@ -150,9 +150,3 @@ def test_an_export_says_what_it_is_and_overwrites_nothing(exported, tmp_path):
     assert json.loads((tmp_path / "x" / "model.json").read_text(encoding="utf-8"))["steps"] == [{"op": "trim"}]
     with pytest.raises(ModelError, match="is not empty"):
         export_onnx(MODELS["words"], tmp_path / "x", [])
-
-
-def test_a_missing_package_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr("pipeline.exporting.export.find_spec", lambda _: None)
-    with pytest.raises(ModelError, match=r"pip install 'textmill\[onnx\]'"):
-        export_onnx(MODELS["words"], tmp_path / "x", [])

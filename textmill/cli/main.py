@@ -175,7 +175,7 @@ def _cancel(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the
 def _end_at_once(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as above
     """Nothing; who asks twice does not want to wait for anything to be put away."""
     import_module("cluster.processes").kill_family(os.getpid(), spare=True)
-    os.write(2, b"Ended at once. A run that was at work shows in `textmill jobs` and can be resumed.\n")
+    os.write(2, b"Ended at once. A run that was still at work shows in `textmill jobs` and can be resumed.\n")
     os._exit(CANCELLED)
 
 
