@@ -7,7 +7,8 @@ import pickle
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from object_store import SECRET, bad_server, s3_server
+from object_store import SECRET, bad_server
+from s3_server import s3_server
 
 from cluster.driver import run_job
 from cluster.inputs import inputs_digest
@@ -27,8 +28,8 @@ _KEY = "an-id"
 
 @pytest.fixture(scope="module")
 def endpoint():
-    with s3_server() as url:
-        yield url
+    with s3_server() as variables:
+        yield variables["AWS_ENDPOINT_URL"]
 
 
 @pytest.fixture
