@@ -5,18 +5,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
-
 from cluster.driver import run_job
 from cluster.submission import Submission
 from pipeline.config import JobConfig, load_job
 from storage.store import Store
 from textmill.cli.failures import message_of, status_of
-from textmill.cli.names import PROFILE
+from textmill.cli.job_options import ALLOW_CODE, JOB_FILE, OVERRIDES, WHERE, WORKERS
 from textmill.cli.output import messages, print_json, results
 from textmill.cli.progress import listening
 from textmill.cli.reports import page_path, store_option
-from textmill.cli.verb import AtLeast, verb
+from textmill.cli.verb import verb
 from textmill.report.page import write_page
 from textmill.report.terminal import print_report
 
@@ -35,16 +33,11 @@ REPORT_WIDTH = 110
     store_help="A store other than the job file's.",
     store_default=False,
 )
-@click.argument("job", type=click.Path(path_type=Path), metavar="JOB.toml")
-@click.option("--profile", type=PROFILE, help="Where to run, instead of the job file's [cluster] profile.")
-@click.option("--workers", type=AtLeast(1), help="How many workers; the result is the same for any number.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
-@click.option(
-    "--allow-code",
-    is_flag=True,
-    envvar="TEXTMILL_ALLOW_CODE",
-    help='Let the job file call Python functions (op = "python"); also $TEXTMILL_ALLOW_CODE=1.',
-)
+@JOB_FILE
+@WHERE
+@WORKERS
+@OVERRIDES
+@ALLOW_CODE
 def run(
     job: Path,
     profile: str | None,

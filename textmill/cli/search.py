@@ -12,10 +12,11 @@ from pipeline.errors import JobFileError
 from pipeline.search import search_settings
 from pipeline.text.config import FeatureConfig
 from storage.store import Store
+from textmill.cli.job_options import JOB_FILE, OVERRIDES, WORKERS
 from textmill.cli.names import VERSION
 from textmill.cli.output import json_line, messages, print_json, print_table
 from textmill.cli.progress import listening
-from textmill.cli.verb import AtLeast, verb
+from textmill.cli.verb import verb
 from textmill.executing import executing
 from textmill.report.units import counted
 
@@ -30,10 +31,10 @@ _SHOWN = 12
     store_help="A store other than the job file's.",
     store_default=False,
 )
-@click.argument("job", type=click.Path(path_type=Path), metavar="JOB.toml")
+@JOB_FILE
 @click.option("--at", type=VERSION, help="A version of the job's dataset: its number, tag, or a time.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
-@click.option("--workers", type=AtLeast(1), help="How many workers; the result is the same for any number.")
+@OVERRIDES
+@WORKERS
 def search(
     job: Path,
     at: int | str | None,

@@ -13,10 +13,11 @@ from cluster.submission import Submission
 from cluster.submit import submit as hand_in
 from pipeline.config import load_job
 from storage.store import Store
-from textmill.cli.names import JOB, PROFILE
+from textmill.cli.job_options import ALLOW_CODE, JOB_FILE, OVERRIDES, WHERE, WORKERS
+from textmill.cli.names import JOB
 from textmill.cli.output import print_json
 from textmill.cli.run import told_as_json
-from textmill.cli.verb import AtLeast, verb
+from textmill.cli.verb import verb
 
 _WORDS = {"hourly": "0 * * * *", "daily": "0 3 * * *", "weekly": "0 3 * * 0", "monthly": "0 3 1 * *"}
 _EVERY = re.compile(r"(\d+)([mhd])")
@@ -37,20 +38,15 @@ _FIELDS = 5
     store_help="A store other than the job file's.",
     store_default=False,
 )
-@click.argument("job", type=click.Path(path_type=Path), metavar="JOB.toml")
-@click.option("--profile", type=PROFILE, help="Where to run, instead of the job file's [cluster] profile.")
-@click.option("--workers", type=AtLeast(1), help="How many workers; the result is the same for any number.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+@JOB_FILE
+@WHERE
+@WORKERS
+@OVERRIDES
 @click.option("--after", type=JOB, multiple=True, help="Wait until this job has succeeded; may be repeated.")
 @click.option("--notify", metavar="COMMAND", help="Run when it has ended, with $TEXTMILL_STATE and JSON on stdin.")
 @click.option("--every", metavar="TIME", help="Print a cron line instead: hourly, daily, 15m, 6h, or five fields.")
 @click.option("--dry-run", is_flag=True, help="Print what a batch system or Kubernetes would get, and hand in nothing.")
-@click.option(
-    "--allow-code",
-    is_flag=True,
-    envvar="TEXTMILL_ALLOW_CODE",
-    help='Let the job file call Python functions (op = "python"); also $TEXTMILL_ALLOW_CODE=1.',
-)
+@ALLOW_CODE
 def submit(
     job: Path,
     profile: str | None,
