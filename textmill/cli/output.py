@@ -90,15 +90,16 @@ def cell(value: Any, *, cut: bool) -> Text:
     return Text(text[: _LONGEST_CELL - 1] + "…" if cut and len(text) > _LONGEST_CELL else text)
 
 
+def plain_table(columns: Iterable[Column]) -> Table:
+    """An empty table as the command line shows them: no lines, bold names."""
+    return Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Nothing; a table is on stdout. A column whose name starts with ``>`` is set to the right."""
     console = results()
-    table = Table(
-        *(Column(visible(name.lstrip(">")), justify="right" if name.startswith(">") else "left") for name in columns),
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        header_style="bold",
+    table = plain_table(
+        Column(visible(name.lstrip(">")), justify="right" if name.startswith(">") else "left") for name in columns
     )
     for row in rows:
         table.add_row(*(value if isinstance(value, Text) else cell(value, cut=console.is_terminal) for value in row))

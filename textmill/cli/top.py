@@ -9,14 +9,14 @@ import click
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
 from cluster.job import LOST
 from cluster.jobs import Jobs, JobStatus
 from storage.store import Store
 from textmill.cli.names import JOB
-from textmill.cli.output import print_json, results
+from textmill.cli.output import plain_table, print_json, results
 from textmill.cli.progress import speeds
 from textmill.cli.verb import AtLeast, verb
 from textmill.report.units import count, counted, duration, size
@@ -94,13 +94,7 @@ def screen(seen: Sequence[JobStatus]) -> RenderableType:
     """All that is shown at one moment."""
     columns = ("job", "state", "try", "stage", "", "blocks", "speed", "left", "workers", "memory")
     right = {"try", "blocks", "workers", "memory", "left"}
-    table = Table(
-        *(Column(name, justify="right" if name in right else "left", no_wrap=True) for name in columns),
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        header_style="bold",
-    )
+    table = plain_table(Column(name, justify="right" if name in right else "left", no_wrap=True) for name in columns)
     for status in seen:
         table.add_row(*_row(status))
     running = sum(not status.ended for status in seen)
