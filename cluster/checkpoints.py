@@ -9,6 +9,7 @@ import logging
 import os
 import pickle
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path, PurePath
@@ -84,9 +85,16 @@ class Checkpoints:
             key, _ = left[0]
             self._keep_chain(graph, contents, key, folder)
         pending = {number: f"kept-{number}-{path.name}" for number, (_, path) in left.items()}
+        users = Counter(key for key, _ in left.values())
+        for node in graph.values():
+            users.update(node.dependencies)
         for number, (key, path) in left.items():
             told = f"{stage}: block {number + 1} of {len(tasks)} is through"
-            graph[pending[number]] = Task(pending[number], keep, TaskRef(key), str(path), str(self._root), told)
+            kept = Task(pending[number], keep, TaskRef(key), str(path), str(self._root), told)
+            # One task for Dask, so that no work is through whose checkpoint still waits for its turn. A single task's
+            # chain stays as it is: its links are kept one by one.
+            alone = _alone(graph, key, users) if len(tasks) > 1 else ()
+            graph[pending[number]] = Task.fuse(*alone, kept)
         return Prepared(known=known, pending=pending, graph=cull(graph, list(pending.values())))
 
     def _keep_chain(self, graph: dict[Any, GraphNode], contents: Contents, key: Any, folder: Path) -> None:
@@ -103,6 +111,16 @@ class Checkpoints:
             node = graph[link]
             graph[inner] = node.substitute({}, key=inner)
             graph[link] = Task(link, keep_at_times, TaskRef(inner), str(path), str(self._root))
+
+
+def _alone(graph: Mapping[Any, GraphNode], key: Any, users: Mapping[Any, int]) -> Iterator[GraphNode]:
+    """The task `key` and those below it, one after the other, as long as one alone needs them."""
+    while key in graph and users[key] == 1:
+        node = graph[key]
+        yield node
+        if len(node.dependencies) != 1:
+            return
+        (key,) = node.dependencies
 
 
 def _chain(graph: Mapping[Any, GraphNode], key: Any) -> Iterator[Any]:

@@ -57,7 +57,10 @@ class GatewayCluster:
         """
         try:
             self._gateway = self._connected()
-            self._cluster = self._gateway.new_cluster(shutdown_on_close=True, **self._profile.options)
+            # Not `new_cluster`: where that fails it leaves a second gateway to the garbage collector, whose finaliser
+            # takes a lock of Dask's that the interrupted code may be holding.
+            name = self._gateway.submit(**self._profile.options)
+            self._cluster = self._gateway.connect(name, shutdown_on_close=True)
             self._cluster.scale(self.workers)
             self._client = self._cluster.get_client(set_as_default=True)
         except ProfileError:
@@ -135,10 +138,12 @@ class GatewayCluster:
     def close(self) -> None:
         """Nothing; the server has ended the cluster, or does so as soon as it can."""
         say_goodbye(self._client)
-        if self._gateway is not None:
+        for one in (self._cluster, self._gateway):
             # A server that is gone is told nothing, and ends idle clusters by itself.
             with suppress(Exception):
-                (self._cluster or self._gateway).close()
-            # Its finaliser closes it again, and asks for a loop that has ended by then, which Dask forbids by now.
-            self._gateway._asynchronous = True
+                one.close()
+        for gateway in (self._gateway, getattr(self._cluster, "gateway", None)):
+            if gateway is not None:
+                # Its finaliser would close it again: see above, and the loop that it asks for has ended by then.
+                gateway._asynchronous = True
         self._client = self._cluster = self._gateway = None

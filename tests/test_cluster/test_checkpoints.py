@@ -155,6 +155,30 @@ def test_what_is_done_is_not_done_again(place):
     assert done == [0, 1, 2]
 
 
+def counted(log, value, *below):
+    with open(log, "a") as file:
+        file.write(f"{value}\n")
+    return value + sum(below)
+
+
+def test_work_and_its_checkpoint_are_one_task_for_dask_and_nothing_is_done_twice(place):
+    checkpoints, folder = place
+
+    def task(value, *below):
+        return delayed(counted, pure=False)(folder / "log", value, *below)
+
+    shared = task(1)
+    wanted = task(10)
+    # A line of two, two that share one, one that another needs too, and that other.
+    tasks = [task(100, task(2)), task(200, shared), task(300, shared), wanted, task(400, wanted)]
+    prepared = checkpoints.prepare("sums", tasks)
+    assert len(prepared.graph) == len(tasks) + len({shared.key, wanted.key})
+    assert run(checkpoints, tasks, "sums") == ([102, 201, 301, 10, 410], [0, 1, 2, 3, 4])
+    done = (folder / "log").read_text().split()
+    assert sorted(map(int, done)) == [1, 2, 10, 100, 200, 300, 400]
+    assert run(checkpoints, tasks, "sums") == ([102, 201, 301, 10, 410], [])
+
+
 @pytest.mark.parametrize("damage", ["gone", "shorter", "rewritten"])
 def test_an_answer_whose_file_is_not_as_it_was_does_not_count(place, damage):
     checkpoints, folder = place

@@ -1,5 +1,6 @@
 """The command `textmill`: one verb a thing to do, each loaded only when it is called."""
 
+import atexit
 import os
 import signal
 import sys
@@ -195,8 +196,16 @@ def cli(session: Session, debug: bool) -> None:
     session.debug = debug
 
 
+def _ignore_signals() -> None:
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
+
+
 def main() -> None:
     """Nothing; the entry point of the installed command. Exits the process."""
+    # The last thing but the interpreter's own end, which would put the system's handlers back: one more Ctrl-C then
+    # is no reason for another exit status.
+    atexit.register(_ignore_signals)
     for signum in (signal.SIGINT, signal.SIGTERM):
         # What a shell has its background jobs ignore stays ignored.
         if signal.getsignal(signum) is not signal.SIG_IGN:
