@@ -362,6 +362,27 @@ def test_doubtful_labels_are_reviewed_and_taken_back(go, store, tmp_path):
         now = dict(zip(*(column.to_pylist() for column in result.read_all().columns), strict=True))
     assert [now[position] for position in rows["_position"][:2]] == rows["suggested"][:2].tolist()
     assert go("review", "m1").exit_code == 2
+    assert "for a job file" in go("review", "m1", "-o", file, "--at", "1").stderr
+
+
+def test_doubtful_labels_are_found_by_a_job_file_before_any_model(go, store, tmp_path):
+    job, file = tmp_path / "job.toml", tmp_path / "doubtful.csv"
+    plain = 'name = "t"\nstore = "elsewhere"\n[source]\nfiles = ["x.csv"]\n[dataset]\nname = "tickets"\n'
+    job.write_text(plain)
+    assert "[train]: a review trains models" in go("review", job, "-o", file).stderr
+    job.write_text(f'{plain}[features]\nanalyzer = "chinese"\nbits = 16\n[train]\n')
+    words = ("review", job, "-o", file, "--folds", "2", "--limit", "4", "--set", "train.epochs=2")
+    told = json.loads(go(*words, "--at", "0", "--json").stdout)
+    assert (told["dataset"], told["version"], told["rows"]) == ("tickets", 0, 4)
+    rows = pd.read_csv(file)
+    assert (rows["suggested"] != rows["label"]).all()
+    newest = json.loads(go(*words, "--json").stdout)
+    assert newest["version"] == store.version("tickets").number
+    rows = pd.read_csv(file)
+    rows.loc[0, "label"] = rows.loc[0, "suggested"]
+    rows.to_csv(file, index=False)
+    assert "1 label corrected" in go("review", job, "--apply", file).stdout
+    assert "no such file" in go("review", tmp_path / "other.toml", "-o", file).stderr
 
 
 SEARCH = """
