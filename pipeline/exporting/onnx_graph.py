@@ -131,8 +131,14 @@ def _calibrated(graph: _Graph, model: TrainedModel, scores: str) -> str:
     graph.add("Sub", [graph.constant("whole", 1.0, np.float64), "inside"], "rest")
     graph.add("Div", ["inside", "rest"], "odds")
     graph.add("Log", ["odds"], "log_odds")
-    labels = [_steps(graph, at, np.array(steps)) for at, steps in enumerate(calibration.steps)]
-    graph.add("Concat", labels, "shares", axis=1)
+    if calibration.method == "platt":
+        slopes, shifts = np.array(calibration.lines).T
+        graph.add("Mul", ["log_odds", graph.constant("slopes", slopes, np.float64)], "sloped")
+        graph.add("Add", ["sloped", graph.constant("shifts", shifts, np.float64)], "shifted")
+        graph.add("Sigmoid", ["shifted"], "shares")
+    else:
+        labels = [_steps(graph, at, np.array(steps)) for at, steps in enumerate(calibration.steps)]
+        graph.add("Concat", labels, "shares", axis=1)
     graph.add("ReduceSum", ["shares", graph.constant("axis", [1], np.int64)], "sum_of_shares", keepdims=1)
     graph.add("Div", ["shares", "sum_of_shares"], "calibrated")
     return graph.add("Cast", ["calibrated"], "narrow", to=TensorProto.FLOAT)

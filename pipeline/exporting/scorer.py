@@ -80,7 +80,8 @@ class Scorer:
         low, high = self.features["ngrams"]
         analyzer = self.features["analyzer"]
         if analyzer == "word":
-            words = re.findall(r"\b\w\w+\b", text)
+            left_out = set(self.features.get("stop_words", ()))
+            words = [word for word in re.findall(r"\b\w\w+\b", text) if word not in left_out]
             for size in range(low, high + 1):
                 yield from (" ".join(words[at : at + size]) for at in range(len(words) - size + 1))
         elif analyzer == "char":
@@ -163,8 +164,12 @@ class Scorer:
             return _softmax(scores * (1.0 if calibration is None else calibration["scale"]))
         chances = np.clip(_softmax(scores), 1e-12, 1 - 1e-12)
         odds = np.log(chances / (1 - chances))
-        steps = [np.array(one).T for one in calibration["steps"]]
-        chances = np.column_stack([np.interp(odds[:, at], *one) for at, one in enumerate(steps)])
+        if calibration["method"] == "platt":
+            slopes, shifts = np.array(calibration["lines"]).T
+            chances = 1 / (1 + np.exp(-(slopes * odds + shifts)))
+        else:
+            steps = [np.array(one).T for one in calibration["steps"]]
+            chances = np.column_stack([np.interp(odds[:, at], *one) for at, one in enumerate(steps)])
         sums = chances.sum(axis=1, keepdims=True)
         return np.where(sums > 0, chances / np.where(sums > 0, sums, 1), 1 / len(self.labels))
 

@@ -1,8 +1,9 @@
 """The ``[features]`` table of a job file: how texts become weighted, hashed n-grams."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.settings import Settings, Size
 
@@ -16,6 +17,23 @@ DEFAULT_NGRAMS: dict[Analyzer, tuple[int, int]] = {
     "char_wb": (2, 4),
     "chinese": (1, 2),
 }
+
+
+#: The name of scikit-learn's list.
+ENGLISH = "english"
+_WORD = re.compile(r"\w+")
+
+
+def _listed(words: Any) -> Any:
+    """The words of a list that goes by a name, so that the model keeps what it left out, whatever the list becomes."""
+    if not isinstance(words, str):
+        return words
+    if words != ENGLISH:
+        raise ValueError(f'"{words}" is no list; write "{ENGLISH}", or the words themselves, as in ["the", "of"]')
+    # scikit-learn comes along, which a job without this list does not wait for.
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return sorted(ENGLISH_STOP_WORDS)
 
 
 class FeatureConfig(Settings):
@@ -41,6 +59,10 @@ class FeatureConfig(Settings):
     lowercase: bool = True
     """Whether texts are lower-cased first."""
 
+    stop_words: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """With `word`: words that are left out before n-grams are made, such as `["the", "of"]`, or `"english"` for
+    scikit-learn's list."""
+
     sublinear_tf: bool = True
     """Whether a count c weighs 1 + ln(c) instead of c."""
 
@@ -61,6 +83,20 @@ class FeatureConfig(Settings):
                 f"ngrams = [{low}, {high}] is not a range of lengths; write two numbers from 1 to 8, "
                 "the smaller first, such as [1, 2]"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _stop_words_are_words(self) -> "FeatureConfig":
+        if self.stop_words and self.analyzer != "word":
+            raise ValueError(f'stop_words are for analyzer = "word"; remove them, or change "{self.analyzer}"')
+        for word in self.stop_words:
+            if not _WORD.fullmatch(word):
+                found = " and ".join(f'"{part}"' for part in _WORD.findall(word) if len(part) > 1) or "other words"
+                raise ValueError(
+                    f'stop_words: "{word}" is never met, since words are letters and digits alone; write {found}'
+                )
+            if self.lowercase and word != word.lower():
+                raise ValueError(f'stop_words: "{word}" is never met in lower-case text; write "{word.lower()}"')
         return self
 
     @property

@@ -11,6 +11,7 @@ from pipeline.text.config import FeatureConfig
 from pipeline.text.grams import CHAR_WB_CODE, key_of, scratch, units_of
 from pipeline.text.hashing import ANALYZER_CODES, read_only, text_buffers
 from pipeline.text.sorting import BUCKET, MINUS
+from pipeline.text.stop_words import StopTable, drop_stop_words, stop_table
 from pipeline.text.unicode_tables import unicode_tables
 from storage.compiled import kernel
 
@@ -35,6 +36,7 @@ def _collected(
     lowercase: bool,
     lower: npt.NDArray[np.uint32],
     kinds: _Bytes,
+    left_out: StopTable,
     places: _Ints,
     wanted: int,
 ) -> tuple[_Ints, npt.NDArray[np.bool_], _Longs, _Bytes]:
@@ -63,6 +65,8 @@ def _collected(
             ends,
             runs,
         )
+        if len(left_out.slots):
+            drop_stop_words(buffer, starts, ends, runs, left_out)
         for run in range(run_count):
             size = runs[run + 1] - runs[run]
             first_length = min(low, size) if analyzer == CHAR_WB_CODE else low
@@ -119,6 +123,7 @@ def gram_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig, bucke
         features.lowercase,
         tables.lower,
         tables.kinds,
+        stop_table(features.stop_words),
         places,
         len(wanted),
     )

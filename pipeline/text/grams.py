@@ -7,6 +7,7 @@ from pipeline.text.analyzers import char_units, char_wb_units, chinese_units, wo
 from pipeline.text.ascii_units import ascii_chars, ascii_words, is_ascii
 from pipeline.text.murmur import murmur3_32, murmur3_end, murmur3_step
 from pipeline.text.sorting import PLACES, add_up, sort_keys
+from pipeline.text.stop_words import StopTable, drop_stop_words
 from pipeline.text.utf8 import is_lower, lower_into
 from storage.compiled import inlined, kernel
 
@@ -155,6 +156,7 @@ def hash_documents(
     lowercase: bool,
     lower: npt.NDArray[np.uint32],
     kinds: Bytes,
+    left_out: StopTable,
     first: int,
     bounds: npt.NDArray[np.int64],
     indices: Bounds,
@@ -178,6 +180,8 @@ def hash_documents(
         Whether to lower-case first.
     lower, kinds
         Of `UnicodeTables`.
+    left_out
+        Words that are left out.
     first
         The first document to hash; those before it are hashed already.
     bounds, indices, values
@@ -208,6 +212,8 @@ def hash_documents(
             ends,
             runs,
         )
+        if len(left_out.slots):
+            drop_stop_words(buffer, starts, ends, runs, left_out)
         most = 0
         for run in range(run_count):
             most += _run_length(runs[run], runs[run + 1], low, high, whole)

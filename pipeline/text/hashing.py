@@ -12,6 +12,7 @@ from pipeline.text.config import FeatureConfig
 from pipeline.text.grams import CHAR_CODE, CHAR_WB_CODE, CHINESE_CODE, WORD_CODE, hash_documents
 from pipeline.text.murmur import content_hashes
 from pipeline.text.normal_hashes import normal_hashes
+from pipeline.text.stop_words import stop_table
 from pipeline.text.unicode_tables import unicode_tables
 
 _Item = TypeVar("_Item", bound=np.generic)
@@ -45,7 +46,7 @@ def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sp
     """Signed n-gram counts, shape (rows, 2**bits), float32, indices sorted within a row, duplicates summed.
 
     With the analyzers `word`, `char` and `char_wb` the result equals
-    ``HashingVectorizer(analyzer=..., ngram_range=..., n_features=2**bits, norm=None, lowercase=...).transform(texts)``:
+    ``HashingVectorizer(analyzer=..., ngram_range=..., n_features=2**bits, norm=None, lowercase=..., stop_words=...)``:
     the same indices, the same values. A null or empty text is an empty row.
 
     Parameters
@@ -53,7 +54,7 @@ def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sp
     texts
         Text of any Arrow layout.
     features
-        Analyzer, n-grams, bits and lower-casing are used; weighting is not.
+        Analyzer, n-grams, bits, lower-casing and stop words are used; weighting is not.
 
     Examples
     --------
@@ -79,6 +80,7 @@ def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sp
             features.lowercase,
             tables.lower,
             tables.kinds,
+            stop_table(features.stop_words),
             done,
             bounds,
             indices,

@@ -12,7 +12,7 @@ from pipeline.errors import DataError
 from pipeline.execute import Execute
 from pipeline.passed_file import PassedFile
 from pipeline.text.hashing import read_only
-from pipeline.text.portable_math import portable_exp
+from pipeline.text.portable_math import portable_exp, portable_log
 from pipeline.train.calibration import Calibration
 from pipeline.train.config import ThresholdConfig, TrainConfig
 from pipeline.train.decision import Decision
@@ -27,6 +27,8 @@ Doubles = npt.NDArray[np.float64]
 
 _STEPS, _NEAR = 100, 1e-7
 _LOWEST, _HIGHEST = 1e-2, 1e2
+#: What keeps a curvature from zero where all rows are alike, and the shortest step that is tried.
+_FLAT, _LEAST_SHARE = 1e-12, 1e-10
 
 
 def require_validation(blocks: Sequence[HashedBlock], train: TrainConfig) -> None:
@@ -144,6 +146,74 @@ def _rising(odds: Doubles, hits: Longs, rows: Longs) -> tuple[tuple[float, float
         share = min(max(right / max(whole, 1), least), 1.0 - least)
         points += [(float(odds[place]), share) for place in sorted({first, last})]
     return tuple(points)
+
+
+def fit_platt(bins: ScoreBins) -> Calibration:
+    """A logistic curve over each label's log-odds under which the rows are likeliest.
+
+    Targets keep from 0 and 1 what one row more could change (Platt 1999); the search is Newton's method with halved
+    steps (Lin, Lin, Weng 2007).
+    """
+    odds = read_only(centre_odds())
+    lines = [
+        logistic_line(odds, read_only(positives), read_only(negatives))
+        for positives, negatives in zip(bins.positives, bins.negatives, strict=True)
+    ]
+    return Calibration(method="platt", lines=tuple(lines))
+
+
+@kernel
+def logistic_line(odds: Doubles, positives: Longs, negatives: Longs) -> tuple[float, float]:
+    """Slope and shift of the line of log-odds that makes these counts likeliest."""
+    hits, misses = positives.sum(), negatives.sum()
+    high, low = (hits + 1.0) / (hits + 2.0), 1.0 / (misses + 2.0)
+    slope, shift = 0.0, portable_log((hits + 1.0) / (misses + 1.0))
+    loss = _line_loss(odds, positives, negatives, high, low, slope, shift)
+    for _ in range(_STEPS):
+        down_slope, down_shift = 0.0, 0.0
+        bend_slope, bend_both, bend_shift = _FLAT, 0.0, _FLAT
+        for place in range(len(odds)):
+            rows = positives[place] + negatives[place]
+            if rows == 0:
+                continue
+            chance = 1.0 / (1.0 + portable_exp(-(slope * odds[place] + shift)))
+            surplus = rows * chance - (positives[place] * high + negatives[place] * low)
+            bend = rows * chance * (1.0 - chance)
+            down_slope += surplus * odds[place]
+            down_shift += surplus
+            bend_slope += bend * odds[place] * odds[place]
+            bend_both += bend * odds[place]
+            bend_shift += bend
+        whole = bend_slope * bend_shift - bend_both * bend_both
+        step_slope = (bend_both * down_shift - bend_shift * down_slope) / whole
+        step_shift = (bend_both * down_slope - bend_slope * down_shift) / whole
+        share = 1.0
+        while share > _LEAST_SHARE:
+            new_slope, new_shift = slope + share * step_slope, shift + share * step_shift
+            new_loss = _line_loss(odds, positives, negatives, high, low, new_slope, new_shift)
+            if new_loss < loss:
+                break
+            share /= 2.0
+        if share <= _LEAST_SHARE:
+            break
+        slope, shift, loss = new_slope, new_shift, new_loss
+    return slope, shift
+
+
+@kernel
+def _line_loss(
+    odds: Doubles, positives: Longs, negatives: Longs, high: float, low: float, slope: float, shift: float
+) -> float:
+    loss = 0.0
+    for place in range(len(odds)):
+        rows = positives[place] + negatives[place]
+        if rows == 0:
+            continue
+        score = slope * odds[place] + shift
+        # log(1 + exp(score)) without an overflow.
+        loss += rows * (max(score, 0.0) + portable_log(1.0 + portable_exp(-abs(score))))
+        loss -= (positives[place] * high + negatives[place] * low) * score
+    return loss
 
 
 def choose_thresholds(bins: ScoreBins, labels: Sequence[str], threshold: ThresholdConfig) -> Decision:

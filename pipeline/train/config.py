@@ -64,9 +64,10 @@ class TrainConfig(Settings):
     """The share of training rows that is set aside to see after each epoch whether learning still helps, chosen as test
     rows are; the epoch that was best for them is kept. 0: all rows are learned in all epochs."""
 
-    calibration: Literal["none", "temperature", "isotonic"] = "none"
+    calibration: Literal["none", "temperature", "platt", "isotonic"] = "none"
     """What makes probabilities mean what they say, fitted on the rows that validate: one number that all scores are
-    multiplied by (`temperature`), or the share of rows seen at each probability (`isotonic`, for many rows)."""
+    multiplied by (`temperature`), a logistic curve for each label (`platt`), or the share of rows seen at each
+    probability (`isotonic`, for many rows)."""
 
     threshold: ThresholdConfig | None = None
     """How thresholds are chosen, as in `{ target = "precision", at_least = 0.95, label = "spam" }`; the likeliest label

@@ -15,7 +15,14 @@ from pipeline.passed_file import PassedFile
 from pipeline.text.config import FeatureConfig
 from pipeline.text.tfidf import Weighting
 from pipeline.train.cache import mark_used, prune
-from pipeline.train.calibrate import choose_thresholds, fit_isotonic, fit_temperature, missed, require_validation
+from pipeline.train.calibrate import (
+    choose_thresholds,
+    fit_isotonic,
+    fit_platt,
+    fit_temperature,
+    missed,
+    require_validation,
+)
 from pipeline.train.columns import needed_columns, require_columns
 from pipeline.train.config import TrainConfig
 from pipeline.train.evaluate import Tally, evaluate, evaluation, metrics
@@ -172,7 +179,8 @@ def _calibrated(
             if train.calibration == "temperature":
                 calibration = fit_temperature(lying, blocks, Path(lying.path), execute)
             else:
-                calibration = fit_isotonic(_bins(evaluate(lying, blocks, classes, execute, validation=True)))
+                fit = fit_platt if train.calibration == "platt" else fit_isotonic
+                calibration = fit(_bins(evaluate(lying, blocks, classes, execute, validation=True)))
         model = replace(model, calibration=calibration)
     if train.threshold is not None:
         with _lying_in(folder, model) as lying:

@@ -140,7 +140,7 @@ def feature_key(snapshot: Snapshot, features: FeatureConfig, train: TrainConfig)
         "unicode": unicodedata.unidata_version,
         "version": [version.dataset, version.number, version.fingerprint, version.run],
         "files": [[Path(file.path).name, file.rows, file.bytes] for file in snapshot.files],
-        "features": features.model_dump(mode="json", include={"analyzer", "bits", "lowercase"}),
+        "features": features.model_dump(mode="json", include={"analyzer", "bits", "lowercase", "stop_words"}),
         "ngrams": features.ngram_range,
         "train": train.model_dump(mode="json", include={"text", "label", "split", "block_rows", "validation"}),
     }

@@ -140,13 +140,15 @@ class TrainedModel:
             for name, part in (("calibration", self.calibration), ("decision", self.decision))
             if part is not None
         }
+        # What leaves nothing out computes what it did before this setting was known.
+        unsaid = {"memory"} if features.stop_words else {"memory", "stop_words"}
         return {
             **parts,
             "format": FORMAT,
             "kind": "logistic",
             "text": self.text,
             "labels": list(self.labels),
-            "features": {**features.model_dump(mode="json", exclude={"memory"}), "ngrams": list(features.ngram_range)},
+            "features": {**features.model_dump(mode="json", exclude=unsaid), "ngrams": list(features.ngram_range)},
         }
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:

@@ -65,6 +65,7 @@ MODELS = {
     "two labels, temperature": model_of(
         "word", ("ham", "spam"), calibration=Calibration(method="temperature", scale=0.6)
     ),
+    "without stop words": model_of("word", stop_words=("is", "it", "the", "my")),
     "characters": model_of("char", norm="l1", sublinear_tf=False),
     "within words": model_of("char_wb", ngrams=(3, 5), idf=False),
     "chinese, isotonic": model_of("chinese", calibration=Calibration(method="isotonic", steps=STEPS)),
@@ -74,6 +75,10 @@ MODELS = {
         norm="none",
         lowercase=False,
         calibration=Calibration(method="isotonic", steps=STEPS[:2]),
+    ),
+    "platt": model_of("word", calibration=Calibration(method="platt", lines=((0.7, -0.2), (1.4, 0.3), (-0.1, 1.0)))),
+    "two labels, platt": model_of(
+        "char_wb", ("no", "yes"), calibration=Calibration(method="platt", lines=((2.0, 0.5), (2.0, -0.5)))
     ),
     "thresholds": model_of("word", decision=Decision(thresholds=(0.5, 0.6, 0.9), undecided=True, expected={})),
     "one threshold": model_of(

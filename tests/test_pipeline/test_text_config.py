@@ -15,6 +15,10 @@ from pipeline.train.config import SplitConfig, TrainConfig
         ({"ngrams": [0, 2]}, "two numbers from 1 to 8"),
         ({"bits": 27}, "less than or equal to 26"),
         ({"bit": 20}, "Extra inputs"),
+        ({"stop_words": "german"}, 'write "english", or the words themselves'),
+        ({"stop_words": ["the"], "analyzer": "char"}, 'for analyzer = "word"'),
+        ({"stop_words": ["isn't"]}, 'write "isn"'),
+        ({"stop_words": ["The"]}, 'write "the"'),
     ],
 )
 def test_wrong_features(settings, message):
@@ -52,5 +56,8 @@ def test_every_setting_is_documented(config):
 
 
 def test_survives_json():
+    features = FeatureConfig.model_validate({"stop_words": "english"})
+    assert {"the", "of"} < set(features.stop_words)
+    assert FeatureConfig.model_validate(features.model_dump(mode="json")) == features
     config = TrainConfig.model_validate({"split": {"test_files": ["*test.csv"]}, "class_weight": "balanced"})
     assert TrainConfig.model_validate(config.model_dump(mode="json")) == config

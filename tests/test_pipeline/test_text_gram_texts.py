@@ -16,11 +16,13 @@ from pipeline.text.hashing import hash_texts
     st.lists(st.text(st.sampled_from("ab cdéÄ1中文"), max_size=15), max_size=5),
     st.sampled_from(["word", "char", "char_wb"]),
     st.sampled_from([(1, 1), (1, 3), (3, 4)]),
+    st.booleans(),
 )
 @settings(max_examples=150, deadline=None)
-def test_names_every_ngram_behind_every_bucket(texts, analyzer, ngrams):
-    features = FeatureConfig(analyzer=analyzer, ngrams=ngrams, bits=20)
-    vectorizer = HashingVectorizer(analyzer=analyzer, ngram_range=ngrams)
+def test_names_every_ngram_behind_every_bucket(texts, analyzer, ngrams, stops):
+    words = ("ab", "cd", "é中") if stops and analyzer == "word" else ()
+    features = FeatureConfig(analyzer=analyzer, ngrams=ngrams, bits=20, stop_words=words)
+    vectorizer = HashingVectorizer(analyzer=analyzer, ngram_range=ngrams, stop_words=list(words) or None)
     expected = {}
     for text in texts:
         for gram in vectorizer.build_analyzer()(text):

@@ -1,5 +1,6 @@
 """The compiled hashing against scikit-learn's, over all of Unicode."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -28,6 +29,7 @@ def reference(texts, features):
         ngram_range=features.ngram_range,
         n_features=features.width,
         lowercase=features.lowercase,
+        stop_words=list(features.stop_words) or None,
         norm=None,
     )
     if not texts:
@@ -48,6 +50,28 @@ def assert_equal(ours, theirs):
 def test_equals_hashing_vectorizer(texts, analyzer, ngrams, bits, lowercase):
     features = FeatureConfig(analyzer=analyzer, ngrams=ngrams, bits=bits, lowercase=lowercase)
     assert_equal(hash_texts(pa.array(texts, pa.string()), features), reference(texts, features))
+
+
+#: Words of one length that share letters, so that a wrong comparison is found out.
+_CHOSEN = st.sampled_from(["the", "The", "a", "of", "off", "ohne", "ohnе", "не", "不是", "i̇x", "x_1", "word", "wore"])
+SPOKEN = st.lists(st.lists(_CHOSEN | st.text(max_size=5), max_size=12).map(" ".join), max_size=5)
+
+
+@given(SPOKEN, st.sets(_CHOSEN | st.from_regex(r"\w{1,4}", fullmatch=True), max_size=20), RANGES, st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_stop_words_are_left_out_as_hashing_vectorizer_does(texts, words, ngrams, lowercase):
+    possible = (
+        word for word in sorted(words) if re.fullmatch(r"\w+", word) and (not lowercase or word == word.lower())
+    )
+    features = FeatureConfig(ngrams=ngrams, lowercase=lowercase, stop_words=tuple(possible))
+    assert_equal(hash_texts(pa.array(texts, pa.string()), features), reference(texts, features))
+
+
+def test_the_english_list_is_scikit_learns():
+    texts = ["The invoice of the month has not been paid", "it was the worst of times", "", "of the", "退款 the 慢"]
+    features = FeatureConfig.model_validate({"stop_words": "english"})
+    vectorizer = HashingVectorizer(stop_words="english", ngram_range=(1, 2), norm=None)
+    assert_equal(hash_texts(pa.array(texts), features), vectorizer.transform(texts))
 
 
 @pytest.mark.parametrize("analyzer", ["word", "char_wb"])

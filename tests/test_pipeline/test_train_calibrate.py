@@ -1,5 +1,7 @@
 """Curves, calibration and thresholds against scikit-learn, and what a model keeps of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import orjson
 import pyarrow as pa
@@ -10,6 +12,9 @@ from oracles_text import snapshot_of
 from pydantic import ValidationError
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
@@ -17,7 +22,7 @@ from pipeline.errors import DataError
 from pipeline.execute import run_here
 from pipeline.predict import predict_table
 from pipeline.text.config import FeatureConfig
-from pipeline.train.calibrate import best_scale, choose_thresholds, fit_isotonic, missed
+from pipeline.train.calibrate import best_scale, choose_thresholds, fit_isotonic, fit_platt, missed
 from pipeline.train.calibration import Calibration
 from pipeline.train.config import ThresholdConfig, TrainConfig
 from pipeline.train.decision import Decision
@@ -25,7 +30,7 @@ from pipeline.train.evaluate import tally
 from pipeline.train.fit import fit_model
 from pipeline.train.model import load_model
 from pipeline.train.reproduce import reproduce_model
-from pipeline.train.score_bins import ScoreBins, calibration_figures, curves_of, log_odds
+from pipeline.train.score_bins import BINS, ScoreBins, calibration_figures, curves_of, log_odds
 
 LABELS = ("bill", "slow", "thanks")
 
@@ -139,6 +144,48 @@ def test_isotonic_steps_are_scikit_learns(classes):
     assert Calibration.from_dict(orjson.loads(orjson.dumps(calibration.to_dict()))) == calibration
 
 
+class Given(ClassifierMixin, BaseEstimator):
+    """An estimator whose scores are its rows."""
+
+    def __init__(self, classes):
+        self.classes = classes
+        self.classes_ = np.arange(classes)
+
+    def fit(self, X, y):  # noqa: N803
+        return self
+
+    def predict(self, X):  # noqa: N803
+        return X.argmax(axis=1)
+
+    def decision_function(self, X):  # noqa: N803
+        return X[:, 1] if self.classes == 2 else X
+
+
+@pytest.mark.parametrize("sharp", [0.3, 4.0])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_platt_scaling_is_scikit_learns(classes, sharp):
+    chances, targets, scores = chances_of(4000, classes=classes, sharp=sharp)
+    calibration = fit_platt(ScoreBins.of(chances, targets))
+    raw = scores[:, 1:] - scores[:, :1] if classes == 2 else scores
+    calibrated = calibration.chances(np.ascontiguousarray(raw))
+    # What textmill fits to is rounded to bins: let both see the same.
+    binned = (np.clip(np.floor(log_odds(chances) * 32), -512, 511) + 0.5) / 32
+    theirs = CalibratedClassifierCV(FrozenEstimator(Given(classes)), method="sigmoid").fit(binned, targets)
+    np.testing.assert_allclose(calibrated, theirs.predict_proba(log_odds(chances)), atol=2e-5)
+    assert log_loss(targets, calibrated) < log_loss(targets, chances) - 0.01
+    assert Calibration.from_dict(orjson.loads(orjson.dumps(calibration.to_dict()))) == calibration
+
+
+@pytest.mark.parametrize(("hits", "misses"), [(0, 5), (5, 0), (0, 0), (3, 3), (1, 1_000_000)])
+def test_platt_scaling_of_few_or_like_rows_stays_finite(hits, misses):
+    positives, negatives = np.zeros((1, BINS), np.int64), np.zeros((1, BINS), np.int64)
+    positives[0, 500], negatives[0, 500] = hits, misses
+    [line] = fit_platt(replace(ScoreBins.of(*chances_of(2)[:2]), positives=positives, negatives=negatives)).lines
+    chance = Calibration(method="platt", lines=(line, line)).chances(np.zeros((1, 1), np.float32))
+    assert np.isfinite(line).all()
+    np.testing.assert_allclose(chance, 0.5)
+
+
 def test_thresholds_reach_their_target():
     chances, targets, _ = chances_of(6000)
     bins = ScoreBins.of(chances, targets)
@@ -205,7 +252,7 @@ def noisy(rows, seed=0):
     return pa.table({"text": texts, "label": labels.tolist()})
 
 
-@pytest.mark.parametrize("calibration", ["temperature", "isotonic"])
+@pytest.mark.parametrize("calibration", ["temperature", "platt", "isotonic"])
 def test_a_calibrated_model_is_kept_whole_and_reproduced(tmp_path, calibration):
     snapshot = snapshot_of(noisy(2000), tmp_path / "store")
     settings_of = {"validation": 0.3, "solver": "lbfgs", "l2": 0.003, "learning_curve": True, "block_rows": 400}
