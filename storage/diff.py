@@ -11,7 +11,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from storage.errors import QueryError
-from storage.paging import Cursor
 from storage.query import QueryResult, Relations
 from storage.sandbox import DEFAULT_MEMORY_BYTES
 from storage.schema import content_schema, schema_changes
@@ -138,7 +137,7 @@ class Differ:
             views[name] = f"SELECT {self._columns(snapshot)} FROM ({rows})"  # noqa: S608 - quoted
             files += paths
         relations = Relations(views=views, tables={}, files=files, names=[_BEFORE, _AFTER])
-        return QueryResult(query, relations, Cursor(query="", moment=0), None, self._cache, self._memory_bytes)
+        return QueryResult(query, lambda: relations, self._cache, self._memory_bytes)
 
     def _columns(self, snapshot: Snapshot) -> str:
         # Both sides have the same columns: what one lacks is null there, what was retyped is compared as text.

@@ -1,10 +1,11 @@
 """SQL over versions: streamed, paged, and closed off from everything else."""
 
 import json
+import logging
 import shutil
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -12,6 +13,8 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
+from storage.errors import DiskFullError, StoreNotWritableError
+from storage.kept_rows import KeptRows, is_fickle, lost_rows
 from storage.paging import Cursor
 from storage.pruning import Scanned
 from storage.sandbox import (
@@ -24,7 +27,10 @@ from storage.sandbox import (
     told,
 )
 
+_LOG = logging.getLogger(__name__)
+
 BATCH_ROWS = 8192
+_ALL_ROWS = 1 << 62
 #: Plans made of these alone give their rows in the order of the files, however many threads work.
 _ORDERED = {
     "READ_PARQUET",
@@ -55,12 +61,34 @@ class Relations:
         The files that the views read.
     names
         All names there are in the store, for hints.
+    scanned
+        Dataset -> what is read of it at most.
     """
 
     views: Mapping[str, str]
     tables: Mapping[str, pa.Table]
     files: Sequence[str]
     names: Sequence[str]
+    scanned: Mapping[str, Scanned] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which rows of a result are asked for.
+
+    Attributes
+    ----------
+    start
+        Where the page starts.
+    rows
+        How many it has at most.
+    kept
+        What is kept of the result for its pages.
+    """
+
+    start: Cursor
+    rows: int
+    kept: KeptRows
 
 
 class QueryResult:
@@ -75,9 +103,10 @@ class QueryResult:
     pins
         Dataset -> version number that the rows come from.
     scanned
-        Dataset -> what is read of it at most.
+        Dataset -> what is read of it at most; empty where the rows were kept from an earlier page.
     """
 
+    pins: Mapping[str, int] = MappingProxyType({})
     scanned: Mapping[str, Scanned] = MappingProxyType({})
 
     # Also there when the constructor fails, for `close`.
@@ -87,42 +116,62 @@ class QueryResult:
     def __init__(
         self,
         query: str,
-        relations: Relations,
-        cursor: Cursor,
-        limit: int | None,
+        relations: Callable[[], Relations],
         cache: Path,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        *,
+        page: Page | None = None,
     ) -> None:
-        self._spill = new_spill_folder(cache)
-        self._query, self._names = query, relations.names
-        self._start, self._limit = cursor, limit
+        self._query, self._page = query, page
+        self._names: Sequence[str] = ()
+        self._limit = None if page is None else page.rows
         self._buffer: deque[pa.RecordBatch] = deque()
         self._rows, self._more, self._done = 0, False, False
-        self.pins = dict(cursor.pins)
         try:
-            self._reader = self._open(relations, memory_bytes)
+            kept = self._kept()
+            self._reader = self._open(relations(), cache, memory_bytes) if kept is None else kept
         except BaseException:
             self.close()
             raise
         self.schema: pa.Schema = self._reader.schema
         self.columns: list[str] = list(self.schema.names)
 
-    def _open(self, relations: Relations, memory_bytes: int) -> pa.RecordBatchReader:
-        connection = self._connection = open_database(self._spill or Path(), memory_bytes)
+    def _kept(self) -> pa.RecordBatchReader | None:
+        if self._page is None or not (offset := self._page.start.offset):
+            return None
+        found = self._page.kept.find(offset, self._page.rows + 1)
+        if found is None and is_fickle(self._query):
+            raise lost_rows()
+        return found
+
+    def _open(self, relations: Relations, cache: Path, memory_bytes: int) -> pa.RecordBatchReader:
+        self._names, self.scanned = relations.names, relations.scanned
+        self._spill = new_spill_folder(cache)
+        connection = self._connection = open_database(self._spill, memory_bytes)
         with told(self._query, self._names):
             add_views(connection, relations.views, relations.tables, relations.files)
         statement = require_reading(connection, self._query)
         with told(self._query, self._names):
-            if self._limit is not None:
+            if self._page is not None:
                 connection.execute(f"SET disabled_optimizers = '{_PAGE_DEPENDENT}'")
                 if not keeps_order(connection, statement):
                     connection.execute("SET threads = 1")
             close_off(connection, relations.files)
             relation = connection.sql(statement)
-            if self._limit is not None:
-                # One row more than asked for tells whether there is a next page.
-                relation = relation.limit(self._limit + 1, offset=self._start.offset)
-            return relation.to_arrow_reader(BATCH_ROWS)
+            if self._page is None:
+                return relation.to_arrow_reader(BATCH_ROWS)
+            return self._paged(relation, self._page)
+
+    def _paged(self, relation: duckdb.DuckDBPyRelation, page: Page) -> pa.RecordBatchReader:
+        # One row more than asked for tells whether there is a next page.
+        offset, rows = page.start.offset, page.rows + 1
+        if offset or is_fickle(self._query):
+            try:
+                with relation.limit(_ALL_ROWS, offset=offset).to_arrow_reader(BATCH_ROWS) as rest:
+                    return page.kept.keep(rest, offset, rows)
+            except (DiskFullError, StoreNotWritableError) as error:
+                _LOG.warning("the rows of further pages are not kept, which makes each as slow as this one: %s", error)
+        return relation.limit(rows, offset=offset).to_arrow_reader(BATCH_ROWS)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows in batches of at most 8,192, each made when it is asked for; all of them once.
@@ -161,9 +210,10 @@ class QueryResult:
             batch = self._next()
             if batch is not None:
                 self._buffer.append(batch)
-        if not self._more:
+        if self._page is None or not self._more:
             return None
-        return replace(self._start, offset=self._start.offset + self._rows).encode()
+        start = self._page.start
+        return replace(start, offset=start.offset + self._rows).encode()
 
     def read_all(self) -> pa.Table:
         """All rows as one table, in memory."""

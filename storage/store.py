@@ -1,43 +1,34 @@
 """The store: datasets, versions, tags, runs and models over one directory. Every way in goes through here."""
 
-import difflib
 import shutil
-import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from storage.arranging.plan import Observed
-from storage.arranging.policy import observe
 from storage.carrying.facade import Carrying
 from storage.datasets import Datasets
 from storage.diff import Differ, VersionDiff
-from storage.errors import DatasetNotFoundError, QueryError, VersionNotFoundError
+from storage.errors import VersionNotFoundError
 from storage.files import make_folder
 from storage.history import Head
 from storage.layout import DatasetLayout, StoreLayout
 from storage.locks import locked
 from storage.mark import layout_at, open_layout
-from storage.paging import Cursor, decode_cursor, query_digest
 from storage.places import ObjectPath, remove_all
-from storage.pruning import Scanned, prune
-from storage.query import QueryResult
+from storage.queries import Queries
 from storage.records import Records
 from storage.registry import dataset_of
-from storage.relations import mentioned, relations_for
-from storage.sandbox import DEFAULT_MEMORY_BYTES
 from storage.sources import reached, version_sources
-from storage.table import file_bounds, has_table
+from storage.table import has_table
 from storage.vacuum import DEFAULT_AGE_HOURS, VacuumReport, vacuum
 from storage.verify import Problem, verify_dataset, verify_folders, verify_models
-from storage.versions import CommitRequest, Snapshot, Version
+from storage.versions import CommitRequest, Version
 from storage.views import refresh_views, views_are_stale
 
 #: What a version is called that a model learned from.
 MODEL = "model:"
 
 
-class Store(Carrying):
+class Store(Carrying, Queries):
     """A store in a directory or in a bucket; open one with `Store.open`.
 
     Any number of processes may use the same store at once, without a server. Nothing in it depends on where it
@@ -158,89 +149,6 @@ class Store(Carrying):
         """The ids of the models that learned from a version."""
         return self._models.pins(name).get(self.version(name, at).number, [])
 
-    # -- queries
-
-    def sql(
-        self,
-        query: str,
-        *,
-        at: Mapping[str, int | str] | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-        memory_bytes: int = DEFAULT_MEMORY_BYTES,
-    ) -> QueryResult:
-        """The result of an SQL query over the datasets, each a table of its own name, and the `_system` tables.
-
-        Anyone's text can be run: it can read the store's tables and do nothing else.
-
-        Parameters
-        ----------
-        query
-            One reading statement in DuckDB's SQL.
-        at
-            Dataset -> number, tag or time of the version to read; the newest where it is not named.
-        limit
-            Rows a page. Pages of one query fit together: none is repeated, none left out.
-        cursor
-            Where the page starts, from the page before; it keeps to that page's versions.
-        memory_bytes
-            What the query may hold in memory; it spills to the store's cache beyond that.
-
-        Raises
-        ------
-        QueryError
-            If the query cannot be run as written.
-        DatasetNotFoundError, VersionNotFoundError, VersionVacuumedError
-            If `at` names what is not there.
-        """
-        names = self.names()
-        start = self._start(query, names, at or {}, limit, cursor)
-        snapshots, scanned = self._pruned(query, start.pins)
-        relations = relations_for(self.layout, query, names, snapshots, start.moment)
-        result = QueryResult(query, relations, start, limit, self.layout.cache("spill"), memory_bytes)
-        result.scanned = scanned
-        return result
-
-    def _pruned(self, query: str, pins: Mapping[str, int]) -> tuple[dict[str, Snapshot], dict[str, Scanned]]:
-        """The versions without the files that the query cannot need; what it filtered by is remembered."""
-        snapshots = {name: self.snapshot(name, number) for name, number in pins.items()}
-        bounds = {name: file_bounds(self.layout.dataset(name), number) for name, number in pins.items()}
-        kept, scanned = prune(query, snapshots, bounds, self.layout.cache("spill"))
-        for name, told in scanned.items():
-            seen = Observed(queries=1, files=told.files_before, opened=told.files)
-            observe(self.layout, name, dict.fromkeys(sorted(told.columns), seen))
-        return kept, scanned
-
-    def explain(self, query: str, *, at: Mapping[str, int | str] | None = None) -> tuple[str, dict[str, Scanned]]:
-        """DuckDB's plan of a query, and what it reads at most of each dataset; nothing is read.
-
-        Raises
-        ------
-        QueryError
-            If the query cannot be run as written.
-        """
-        with self.sql(f"EXPLAIN {query}", at=at) as result:
-            plan = "\n".join(str(row[-1]) for row in zip(*result.read_all().to_pydict().values(), strict=True))
-        pins = self._start(query, self.names(), at or {}, None, None).pins
-        return plan, self._pruned(query, pins)[1]
-
-    def _start(
-        self, query: str, names: list[str], at: Mapping[str, int | str], limit: int | None, cursor: str | None
-    ) -> Cursor:
-        if limit is not None and limit < 1:
-            raise QueryError("limit", f"{limit} rows a page", "Ask for one row or more.")
-        if cursor is not None:
-            if limit is None:
-                raise QueryError("cursor", "given without a limit", "Give the number of rows a page too.")
-            return decode_cursor(cursor, query)
-        for name in at:
-            if name not in names:
-                close = difflib.get_close_matches(name, names, n=1)
-                hint = f"did you mean {close[0]!r}? " if close else ""
-                raise DatasetNotFoundError(name, "there is no such dataset", f"{hint}Known: {', '.join(names)}.")
-        pins = {name: self.version(name, at.get(name)).number for name in mentioned(query, names)}
-        return Cursor(query=query_digest(query), pins=pins, moment=time.time_ns())
-
     def refresh_views(self) -> bool:
         """Whether ``store.duckdb`` was made anew with a view of the newest version of each dataset."""
         return refresh_views(self.layout, self.names(), self.snapshot, anew=True)
@@ -317,4 +225,6 @@ class Store(Carrying):
         for table in self._system_tables():
             with locked(table.lock):
                 vacuum(table, {}, older_than_hours=max(older_than_hours, 1.0), dry_run=dry_run)
+        if not dry_run:
+            self.drop_kept_rows()
         return report
