@@ -18,7 +18,14 @@ from benchmarks.suites import MODULES
 RUNS = DOCS / "benchmarks" / "runs"
 _REPEATS = 5
 #: Suite -> its size where it is not that of the others.
-_SIZES: Mapping[str, str] = {"ingest": "1GB", "query": "500MB", "jobs": "50MB", "scaling": "500MB"}
+_SIZES: Mapping[str, str] = {
+    "ingest": "1GB",
+    "features": "20MB",
+    "store": "100MB",
+    "query": "500MB",
+    "jobs": "50MB",
+    "scaling": "500MB",
+}
 _SIZE = "200MB"
 
 

@@ -1,159 +1,163 @@
-"""What the store's operations take as files and versions grow: a table of seconds.
+"""What the store's operations take as files and versions grow, beside Delta Lake's own functions on the same table.
 
-Claim: opening, listing, comparing, tagging and rolling back stay below a second at 10,000 files and at 1,000 versions,
-and a commit takes no longer on top of 1,000 versions than on top of 10. Files hold one row each, so that what is
-measured is the store's own work.
+    python -m benchmarks.store --peers [--megabytes 100] [--repeats 5] [--json FILE]
 
-    python -m benchmarks.store                       10, 1,000 and 10,000 files; 10 and 1,000 versions
-    python -m benchmarks.store --files 10 --versions 10
-    python -m benchmarks.store --files --versions --rows 1000000          pages of queries over so many rows
+Claim: opening, listing, comparing, tagging, committing and rolling back stay below a second at 10,000 files and at
+1,000 versions, and a commit takes no longer on top of 1,000 versions than on top of 10, give or take a quarter. Files
+hold one row each, so that what is measured is the store's own work: a file stands for 10 kB of the size asked for, a
+version for 100 kB, so that 100 MB give the claim's numbers. Each run works on a copy of the store. The seconds of a
+contender are those of the four operations that Delta Lake has too: listing versions, listing files, committing a file,
+going back. Pages are of 100 rows; a row stands for 100 bytes, and a page far on is claimed to take under a tenth of a
+second.
 """
 
-import argparse
-import os
-import platform
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from functools import partial
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import median
+from typing import Any
 
 import pyarrow as pa
 
+from benchmarks import store_pages
+from benchmarks.harness.command import run_suite
+from benchmarks.harness.contender import OURS, Case, Contender, Setting, Suite
+from benchmarks.harness.targets import Target, at_most
+from benchmarks.peers.store_delta import ROUNDS, Operations, rows_of
 from storage.fingerprint import fingerprint_of
 from storage.parquet import write_part
 from storage.store import Store
-from storage.versions import APPEND, CommitRequest
+from storage.versions import APPEND, REPLACE, CommitRequest
 
-_ROUNDS = 5
-_PAGE_ROWS = 100
-PAGED = (
-    "SELECT * FROM rows",
-    "SELECT * FROM rows ORDER BY n % 97",
-    "SELECT n, count(*) FROM rows GROUP BY n",
+CLAIM = (
+    "Every operation of the store stays below a second at 10,000 files and at 1,000 versions, and a commit takes no "
+    "longer on 1,000 versions than on 10."
+)
+PEER = "Delta Lake alone"
+FEW = f"{OURS} on few versions"
+_FILE_BYTES, _VERSION_BYTES, _FEW = 10_000, 100_000, 10
+_MOST_S, _MOST_TIMES = 1.0, 1.25
+#: What a run measures, in seconds each.
+OPERATIONS = (
+    "open s",
+    "list datasets s",
+    "list versions s",
+    "list files s",
+    "tag s",
+    "commit s",
+    "diff s",
+    "rollback s",
 )
 
 
-def commit_rows(store: Store, numbers: Sequence[int], file_rows: int = 1) -> float:
-    """Seconds of one commit of these numbers, so many rows a file; writing the files is not counted."""
+def commit_rows(store: Store, numbers: Sequence[int], mode: str = APPEND, file_rows: int = 1) -> None:
+    """Nothing; the dataset has a version with these numbers more, or with no others, so many rows a file."""
     run = f"run-{numbers[0]}"
     folder = store.staging(run)
-    table = pa.table({"n": pa.array(numbers, pa.int64()), "label": ["x"] * len(numbers)})
-    starts = range(0, len(numbers), file_rows)
-    parts = [write_part(table.slice(at, file_rows), folder / f"{at}.parquet") for at in starts]
-    request = CommitRequest(
-        dataset="rows",
-        mode=APPEND,
-        parts=tuple(parts),
-        schema=table.schema,
-        fingerprint=fingerprint_of(table, table.column_names),
-        run=run,
+    table = pa.Table.from_pylist(rows_of(numbers))
+    store.commit(
+        CommitRequest(
+            dataset="rows",
+            mode=mode,
+            parts=tuple(
+                write_part(table.slice(at, file_rows), folder / f"{at}.parquet")
+                for at in range(0, len(numbers), file_rows)
+            ),
+            schema=table.schema,
+            fingerprint=fingerprint_of(table, table.column_names),
+            run=run,
+        )
     )
-    started = time.perf_counter()
-    store.commit(request)
-    elapsed = time.perf_counter() - started
     store.drop_staging(run)
-    return elapsed
 
 
-def timed(action: Callable[[], object]) -> float:
-    """The median of a few rounds, in seconds."""
-    seconds = []
-    for _ in range(_ROUNDS):
-        started = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - started)
-    return median(seconds)
+def laid_out(folder: Path, commits: Iterable[Sequence[int]], mode: str) -> str:
+    """A store with those commits."""
+    store = Store.open(folder, create=True)
+    for numbers in commits:
+        commit_rows(store, numbers, mode)
+    return str(folder)
 
 
-def operations(store: Store, first: int) -> dict[str, float]:
-    """Seconds by operation; `first` is a number that no row has yet."""
-    newest = store.version("rows").number
-    seconds = {
-        "open": timed(lambda: Store.open(store.uri)),
-        "list datasets": timed(store.datasets),
-        "list versions": timed(lambda: store.versions("rows")),
-        "snapshot": timed(lambda: store.snapshot("rows")),
-        "tag": timed(lambda: store.tag("rows", newest, "t", move=True)),
-        "commit one file": median(commit_rows(store, [first + at]) for at in range(_ROUNDS)),
-    }
-    base = store.version("rows").number
-    seconds["diff of the last two"] = timed(lambda: store.differ("rows", base - 1).summary(""))
-    seconds["rollback"] = timed(
-        lambda: store.rollback("rows", base - 1 if store.version("rows").number != base else base - 2)
+def in_one_file(folder: Path, rows: int) -> str:
+    """A store with so many rows in one file."""
+    commit_rows(Store.open(folder, create=True), range(rows), file_rows=rows)
+    return str(folder)
+
+
+def operate(store: str, scratch: str, **_: Any) -> dict[str, Any]:
+    """Seconds by operation; what became of the rows is kept for `benchmarks.peers.store_delta.outputs`."""
+    opened, found = Store.open(store), Operations()
+    first = opened.version("rows")
+    found.time("open s", lambda: Store.open(store))
+    found.time("list datasets s", opened.datasets)
+    found.time("list versions s", lambda: opened.versions("rows"), shared=True)
+    found.time("list files s", lambda: opened.snapshot("rows").files, shared=True)
+    found.time("tag s", lambda: opened.tag("rows", first.number, "t", move=True))
+    numbers = iter(range(1_000_000, 1_000_000 + ROUNDS))
+    found.time("commit s", lambda: commit_rows(opened, [next(numbers)]), shared=True)
+    last = opened.version("rows")
+    found.time("diff s", lambda: opened.differ("rows", last.number - 1).summary(""))
+    turns = iter([first.number, last.number] * ROUNDS)
+    found.time("rollback s", lambda: opened.rollback("rows", next(turns)), shared=True)
+    return found.told(scratch, first.rows, last.rows, opened.version("rows").rows)
+
+
+def cases(setting: Setting) -> list[Case]:
+    """Many files in one version, many versions of one file, and pages of queries."""
+    files = max(_FEW, setting.size_bytes // _FILE_BYTES)
+    versions = max(_FEW + 1, setting.size_bytes // _VERSION_BYTES)
+    many_files = laid_out(setting.scratch / "files", [[0], range(1, files)], APPEND)
+    many, few = (
+        laid_out(setting.scratch / f"versions-{count}", ([number] for number in range(count)), REPLACE)
+        for count in (versions, _FEW)
     )
-    return seconds
+    below = tuple(at_most(operation, _MOST_S) for operation in OPERATIONS)
+    longer = Target(
+        claim=f"a commit's time on {versions:,} versions over that on {_FEW}",
+        figure=lambda measured: measured.ratio(OURS, FEW, "commit s").median,
+        needs=(FEW,),
+        at_most=_MOST_TIMES,
+    )
+    return [
+        _case(f"{files:,} files", many_files, [], {"files": files}, below, peers=setting.peers),
+        _case(
+            f"{versions:,} versions",
+            many,
+            [_contender(FEW, "benchmarks.store:operate", few)],
+            {"versions": versions},
+            (*below, longer),
+            peers=setting.peers,
+        ),
+        *store_pages.cases(setting, in_one_file),
+    ]
 
 
-def pages(store: Store, query: str, rows: int) -> list[float]:
-    """Seconds of a page: the first, the second, and after a tenth, a half and nine tenths of the rows."""
-    seconds = []
-    cursor = _cursor_after(store, query, _PAGE_ROWS)
-    seconds.append(timed(lambda: _page(store, query, None)))
-    started = time.perf_counter()
-    _page(store, query, cursor)
-    seconds.append(time.perf_counter() - started)
-    for share in (0.1, 0.5, 0.9):
-        far = _cursor_after(store, query, int(rows * share))
-        seconds.append(timed(partial(_page, store, query, far)))
-    return seconds
+def _case(
+    name: str,
+    store: str,
+    others: list[Contender],
+    work: dict[str, float],
+    targets: tuple[Target, ...],
+    *,
+    peers: bool,
+) -> Case:
+    alone = [_contender(PEER, "benchmarks.peers.store_delta:operate", store)] if peers else []
+    contenders = [_contender(OURS, "benchmarks.store:operate", store), *others, *alone]
+    return Case(name=name, contenders=contenders, equal=("committed", "left"), work=work, targets=targets)
 
 
-def _cursor_after(store: Store, query: str, rows: int) -> str | None:
-    with store.sql(query, limit=rows) as before:
-        for _ in before.batches():
-            pass
-        return before.cursor
+def _contender(name: str, run: str, store: str) -> Contender:
+    return Contender(
+        name=name,
+        run=run,
+        check="benchmarks.peers.store_delta:outputs",
+        prepare="benchmarks.peers.store_delta:copied",
+        arguments={"store": store},
+    )
 
 
-def _page(store: Store, query: str, cursor: str | None) -> None:
-    with store.sql(query, limit=_PAGE_ROWS, cursor=cursor) as found:
-        assert found.read_all().num_rows == _PAGE_ROWS
-
-
-def print_pages(rows: int) -> None:
-    """Nothing; a table of seconds a page is on stdout."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store.open(Path(folder) / "store", create=True)
-        commit_rows(store, range(rows), rows)
-        print(f"| pages of {_PAGE_ROWS} of {rows:,} rows | first | second | 10 % on | half on | 90 % on |")
-        print("|---" * 6 + "|")
-        for query in PAGED:
-            told = " | ".join(f"{each:.3f}" for each in pages(store, query, rows))
-            print(f"| `{query}` | {told} |")
-
-
-def main() -> None:
-    """Nothing; the table is on stdout."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--files", type=int, nargs="*", default=[10, 1_000, 10_000])
-    parser.add_argument("--versions", type=int, nargs="*", default=[10, 1_000])
-    parser.add_argument("--rows", type=int, nargs="*", default=[])
-    given = parser.parse_args()
-    columns: dict[str, dict[str, float]] = {}
-    for kind, sizes in (("files", given.files), ("versions", given.versions)):
-        for size in sizes:
-            with tempfile.TemporaryDirectory() as folder:
-                store = Store.open(Path(folder) / "store", create=True)
-                if kind == "files":
-                    commit_rows(store, [0])
-                    commit_rows(store, range(1, size + 1))
-                else:
-                    for number in range(size):
-                        commit_rows(store, [number])
-                columns[f"{size:,} {kind}"] = operations(store, size + 1)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    print(f"{machine}; seconds, median of {_ROUNDS}\n")
-    if columns:
-        print("| operation | " + " | ".join(columns) + " |")
-        print("|---" * (len(columns) + 1) + "|")
-    for operation in next(iter(columns.values()), {}):
-        print(f"| {operation} | " + " | ".join(f"{column[operation]:.3f}" for column in columns.values()) + " |")
-    for rows in given.rows:
-        print()
-        print_pages(rows)
+SUITE = Suite(name="store", claim=CLAIM, cases=cases)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_suite(SUITE))

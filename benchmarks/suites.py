@@ -9,6 +9,8 @@ from benchmarks.harness.contender import Suite
 MODULES: Mapping[str, str] = {
     "ingest": "benchmarks.ingest",
     "dedupe": "benchmarks.dedupe",
+    "features": "benchmarks.features",
+    "store": "benchmarks.store",
     "query": "benchmarks.query",
     "jobs": "benchmarks.jobs",
     "scaling": "benchmarks.scaling.suite",

@@ -7,6 +7,7 @@ hold to the cores, `prepare`, `run` once on the warm-up's arguments, then the on
 import importlib
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -46,8 +47,8 @@ def _function(path: str) -> Callable[..., Any]:
 
 def _cpu_s() -> float:
     """CPU seconds of this process and of the children that it has waited for."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.contender import OURS, Setting
+from benchmarks import features, store
+from benchmarks.harness.child import _function
+from benchmarks.harness.contender import OURS, Case, Setting
 from benchmarks.harness.running import run_once
+from benchmarks.peers import hash_sklearn
 from benchmarks.peers.query_parquet import answer, duckdb_query, polars_query
 from benchmarks.query import QUERIES, ask_store, stored
 from benchmarks.query import answer as ours
@@ -41,12 +44,67 @@ def test_scaling(tmp_path: Path) -> None:
 
 
 def test_query_answers_as_its_peers_do(tmp_path: Path) -> None:
-    store = stored(tmp_path, 150_000, 0)
-    files = [file.path for file in Store.open(store).snapshot("rows").files]
+    kept = stored(tmp_path, 150_000, 0)
+    files = [file.path for file in Store.open(kept).snapshot("rows").files]
     for name, query in QUERIES.items():
-        assert ask_store(str(store), query)["seconds"] > 0
+        assert ask_store(str(kept), query)["seconds"] > 0
         expected = ours()
         assert expected["answer"], name
         for peer in (duckdb_query, polars_query):
             assert peer(files=files, name=name, query=query)["seconds"] > 0
             assert answer() == expected, (name, peer.__name__)
+
+
+def in_this_process(case: Case, tmp_path: Path) -> dict[str, dict[str, Any]]:
+    """What each contender measured, by name; all outputs that must be equal are."""
+    measures, outputs = {}, {}
+    for number, contender in enumerate(case.contenders):
+        scratch = tmp_path / f"{len(list(tmp_path.iterdir()))}-{number}"
+        scratch.mkdir()
+        arguments = {**contender.arguments, "scratch": str(scratch)}
+        if contender.prepare:
+            arguments |= _function(contender.prepare)(**arguments)
+        measures[contender.name] = _function(contender.run)(**arguments)
+        assert contender.check is not None
+        outputs[contender.name] = _function(contender.check)(**arguments)
+    assert case.equal
+    for key in case.equal:
+        assert len({str(found[key]) for found in outputs.values()}) == 1, key
+    return measures
+
+
+def test_features_are_those_of_scikit_learn_for_every_kind(tmp_path: Path) -> None:
+    cases = suite("features").cases(Setting(size_bytes=30_000, scratch=tmp_path, peers=True))
+    assert [case.name for case in cases] == [kind.name for kind in features.KINDS]
+    for case in cases:
+        measures = in_this_process(case, tmp_path)
+        assert list(measures) == [OURS, features.PEER]
+        assert all(found["seconds"] > 0 < found["cpu_s"] for found in measures.values())
+        assert {name for target in case.targets for name in target.needs} <= set(measures)
+
+
+def test_a_digest_of_features_sees_every_part_of_them(tmp_path: Path) -> None:
+    path = features.write_texts(tmp_path / "t", 2_000, 0, chinese=False)
+    found = []
+    for change in ({}, {"ngram_range": (1, 2)}, {"alternate_sign": False}, {"n_features": 2**10}):
+        given = {"analyzer": "word", "ngram_range": (1, 1), "n_features": 2**20, **change}
+        hash_sklearn.hash_all(path, given, "s")
+        found.append(hash_sklearn.outputs("s")["digest"])
+    assert len(set(found)) == len(found)
+
+
+def test_the_store_and_delta_lake_alone_do_the_same_to_the_same_rows(tmp_path: Path) -> None:
+    cases = suite("store").cases(Setting(size_bytes=1, scratch=tmp_path, peers=True))
+    assert [case.name for case in cases[:2]] == ["10 files", "11 versions"]
+    for case, others in zip(cases[:2], ([], [store.FEW]), strict=True):
+        measures = in_this_process(case, tmp_path)
+        assert list(measures) == [OURS, *others, store.PEER]
+        for operation in store.OPERATIONS:
+            assert measures[OURS][operation] >= 0
+        shared = ("list versions s", "list files s", "commit s", "rollback s")
+        for found in measures.values():
+            assert found["seconds"] == pytest.approx(sum(found[operation] for operation in shared))
+        assert {name for target in case.targets for name in target.needs} <= set(measures)
+    for case in cases[2:]:
+        measures = in_this_process(case, tmp_path)[OURS]
+        assert all(measures[name] > 0 for name in ("first page s", "second page s", "10% on s", "90% on s"))
