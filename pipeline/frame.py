@@ -47,6 +47,15 @@ def content_names(table: pa.Table) -> list[str]:
     return [name for name in table.column_names if name not in SYSTEM_COLUMNS]
 
 
+def unfit_name(name: str) -> str:
+    """Why no content column can have this name, as in "which ..."; "" where one can."""
+    if name in SYSTEM_COLUMNS:
+        return "is a system column"
+    if not name or "\0" in name:
+        return f"{'holds a NUL character' if name else 'is empty'}, so that no query can name it"
+    return ""
+
+
 def alive(table: pa.Table) -> npt.NDArray[np.bool_]:
     """Which rows have no fate yet, shape (rows,)."""
     return np.asarray(pc.is_null(table[FATE]))

@@ -1,5 +1,6 @@
 """What happens to every row of a job, decided and checked against the columns there are before any row is read."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ from pipeline.ingest.operations.operation import TEXT_COLUMN, require_columns, r
 from pipeline.ingest.references import PlanFiles, pinned
 from pipeline.ingest.stage_block import KeySpec
 from pipeline.ledger import DUPLICATE, REJECTED
+from storage.errors import DatasetNotFoundError
+from storage.schema import stored_schema, union_schema
 from storage.store import Store
 
 
@@ -56,8 +59,11 @@ def prepare_steps(
     ------
     JobFileError
         With every problem of a list of steps.
+    SchemaMismatchError
+        If the store cannot hold the columns that come out, or they do not fit those that they are appended to.
     """
     named = schema_after(schema, job.clean, allow_code=allow_code, origin=job.name)
+    _require_storable(named, job, store)
     roles = {"text": job.train.text, "label": job.train.label} if job.train else {}
     if job.train:
         require_text(named, [job.train.text], "[train] text")
@@ -69,6 +75,15 @@ def prepare_steps(
     if job.activity is not None:
         job.activity.require_fit(named)
     return Steps(operations=(*job.clean, *implied), schema=named, passes=tuple(_passes(job, named, store, plan_files)))
+
+
+def _require_storable(schema: pa.Schema, job: JobConfig, store: Store) -> None:
+    if not schema.names:
+        raise JobFileError(("[[clean]] no column is left to commit; leave out fewer",), job.name)
+    stored = stored_schema(schema)
+    if job.dataset.mode == "append":
+        with suppress(DatasetNotFoundError):
+            union_schema(job.dataset.name, store.snapshot(job.dataset.name).schema, stored)
 
 
 def _passes(job: JobConfig, schema: pa.Schema, store: Store, plan_files: PlanFiles) -> list[KeySpec | ReferenceSpec]:

@@ -214,7 +214,13 @@ class Rename(Operation):
         names = self._renamed(schema.names)
         problems = [
             f'{self.rule}: there would be two columns "{name}"; drop or rename the other one first'
-            for name in sorted({name for name in names if names.count(name) > 1})
+            for name in self.columns
+            if [other.casefold() for other in names].count(name.casefold()) > 1
+        ]
+        problems += [
+            f'{self.rule}: "{name}" {why}; give the column another name'
+            for name in self.columns
+            if (why := frame.unfit_name(name))
         ]
         old = list(self.columns.values())
         problems += [

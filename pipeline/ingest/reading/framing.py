@@ -1,6 +1,7 @@
 """From the columns a reader found to a frame: renamed, cast, with each row's place and fate."""
 
 from collections.abc import Callable, Mapping
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,10 @@ from pipeline.ingest.reading.columns.casting import cast_text
 from pipeline.ingest.reading.columns.column_types import parse_type
 from pipeline.ingest.reading.source_plan import OutputColumn, Piece
 from pipeline.ledger import REJECTED
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_FIRST_DAY, _LAST_DAY = date.min.toordinal() - _EPOCH, date.max.toordinal() - _EPOCH
+_DAY_MICROSECONDS = 86_400_000_000
 
 
 def frame_of(
@@ -69,11 +74,26 @@ def _content(
     if null_words and pa.types.is_string(column.type):
         words = pc.is_in(column, pa.array(null_words, pa.string()))
         column = pc.if_else(words, pa.scalar(None, pa.string()), column)
-    if column.type == target:
-        return column, np.zeros(rows, dtype=np.bool_)
-    if output.type is not None:
+    if output.type is not None and column.type != target:
         return cast_text(as_text(column), parse_type(output.type))
-    return (as_text(column) if target == pa.string() else column.cast(target)), np.zeros(rows, dtype=np.bool_)
+    if pa.types.is_timestamp(target) or pa.types.is_date32(target):
+        return _within_calendar(column, target)
+    none_bad = np.zeros(rows, dtype=np.bool_)
+    return (as_text(column) if target == pa.string() else column.cast(target)), none_bad
+
+
+def _within_calendar(column: pa.Array, target: pa.DataType) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+    """The column as days or microseconds, and which rows hold what these cannot say exactly, or no day of a calendar.
+
+    Such rows are null in the column.
+    """
+    found = column.cast(target, safe=False)
+    count = found.view(pa.int64() if pa.types.is_timestamp(target) else pa.int32()).cast(pa.int64())
+    a_day = _DAY_MICROSECONDS if pa.types.is_timestamp(target) else 1
+    known = pc.and_(pc.less_equal(_FIRST_DAY * a_day, count), pc.less(count, (_LAST_DAY + 1) * a_day))
+    exact = pc.and_(known, pc.equal(found.cast(column.type, safe=False), column))
+    bad = np.asarray(pc.invert(exact).fill_null(False))
+    return (pc.if_else(exact, found, pa.scalar(None, target)) if bad.any() else found), bad
 
 
 def as_text(column: pa.Array) -> pa.Array:

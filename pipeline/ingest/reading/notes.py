@@ -76,3 +76,15 @@ def listed(names: Sequence[str]) -> str:
     if len(names) <= _NAMED_FILES + 1:
         return ", ".join(names)
     return f"{', '.join(names[:_NAMED_FILES])} and {len(names) - _NAMED_FILES} more"
+
+
+def quoted(names: Sequence[str]) -> str:
+    """The names in quotes, as a sentence lists them.
+
+    Examples
+    --------
+    >>> quoted(["a", "b", "c"])
+    '"a", "b" and "c"'
+    """
+    *others, last = [f'"{name}"' for name in names]
+    return f"{', '.join(others)} and {last}" if others else last

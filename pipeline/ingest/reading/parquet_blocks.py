@@ -114,9 +114,12 @@ def _json(value: Any) -> str | None:
 
 
 def _shown(row: pa.Table) -> str:
-    """One row in words; text that is none is shown as the bytes it is."""
-    values = {
-        name: (row[name].cast(pa.large_binary()) if pa.types.is_string(row[name].type) else row[name])[0].as_py()
-        for name in row.column_names
-    }
-    return str(values)
+    """One row in words; text that is none is shown as the bytes it is, times as Arrow spells them."""
+    return str({name: _spelled(row[name])[0].as_py() for name in row.column_names})
+
+
+def _spelled(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_string(column.type):
+        return column.cast(pa.large_binary())
+    # Python has no words for nanoseconds and for years beyond 9999.
+    return column.cast(pa.string()) if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type) else column

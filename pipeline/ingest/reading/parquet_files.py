@@ -108,16 +108,20 @@ def row_spans(groups: list[tuple[int, int]], block_bytes: int) -> list[RowSpan]:
 
 
 def read_type(kind: pa.DataType) -> pa.DataType:
-    """The type that a Parquet column is read as: its own, except that everything text-like or nested is text."""
+    """The type that a Parquet column is read as: its own, except that everything text-like or nested is text.
+
+    Times are in microseconds, as in the store.
+    """
     if pa.types.is_dictionary(kind):
         return read_type(kind.value_type)
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("us", kind.tz)
     keeps = (
         pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
         or pa.types.is_boolean(kind)
         or pa.types.is_decimal128(kind)
         or pa.types.is_date32(kind)
-        or pa.types.is_timestamp(kind)
         or pa.types.is_null(kind)
     )
     return kind if keeps else pa.string()

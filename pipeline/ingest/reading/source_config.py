@@ -120,7 +120,8 @@ class SourceConfig(Settings):
 
     columns: dict[str, str] = Field(default_factory=dict)
     """New name = name in the files, such as `{ text = "review", label = "stars" }`. Other columns keep their
-    own names."""
+    own names. Where files spell a name differently in case alone, it is one column; two such names in one file need
+    another name for one of them."""
 
     types: dict[str, TypeName] = Field(default_factory=dict)
     """Column = `"text"`, `"int"`, `"float"`, `"decimal(18,2)"`, `"bool"`, `"date"`, `"timestamp"`,

@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 
 from pipeline.errors import JobFileError
-from pipeline.frame import SYSTEM_COLUMNS
+from pipeline.frame import unfit_name
 from pipeline.ingest.reading.columns.column_types import parse_type
+from pipeline.ingest.reading.columns.spelling import Spelling
 from pipeline.ingest.reading.source_config import SourceConfig
 from pipeline.ingest.reading.source_plan import OutputColumn, SourceFile
 
@@ -55,21 +56,24 @@ def unite_columns(
     """
     renamed = {source: name for name, source in config.columns.items()}
     constants = [_constants(file, config) for file in files]
-    origins: dict[str, str] = {}
+    named = [_names(file) for file in files]
+    spelling = Spelling(named, [*config.columns.values(), *config.types, *(rule.column for rule in config.set)])
+    origins: dict[str, tuple[str, str]] = {}
     problems: list[str] = []
     types: dict[str, pa.DataType] = {}
-    for file, own_kinds, constant in zip(files, kinds, constants, strict=True):
-        names = [*file.columns, *(name for name, _ in file.hive if name not in file.columns)]
-        for source in names:
+    for names, own_kinds, constant in zip(named, kinds, constants, strict=True):
+        for source, own in spelling.own_names(names).items():
             name = renamed.get(source, source)
-            if origins.setdefault(name, source) != source:
-                problems.append(_clash(name, origins[name], source))
-            types[name] = wider_type(types.get(name, pa.null()), own_kinds.get(source, pa.string()))
+            first = origins.setdefault(name.casefold(), (name, source))
+            if first[1] != source:
+                problems.append(_clash(first[0], first[1], source))
+            types[name] = wider_type(types.get(name, pa.null()), own_kinds.get(own, pa.string()))
         for name in constant:
-            origins.setdefault(name, name)
+            origins.setdefault(name.casefold(), (name, name))
             types[name] = wider_type(types.get(name, pa.null()), pa.string())
-    problems += _unknown(config, files, set(origins))
-    problems += [_reserved(name) for name in origins if name in SYSTEM_COLUMNS]
+    outputs = {name for name, _ in origins.values()}
+    problems += _unknown(config, named, outputs)
+    problems += [_unfit(name, why) for name in types if (why := unfit_name(name))]
     if problems:
         raise JobFileError(tuple(dict.fromkeys(problems)))
     declared = {name: parse_type(spelling).arrow for name, spelling in config.types.items()}
@@ -77,10 +81,10 @@ def unite_columns(
         [pa.field(name, declared.get(name, pa.string() if kind == pa.null() else kind)) for name, kind in types.items()]
     )
     by_file = tuple(
-        tuple(_output(name, file, config, constant) for name in schema.names)
+        tuple(_output(name, file, config, constant, spelling) for name in schema.names)
         for file, constant in zip(files, constants, strict=True)
     )
-    return UnitedColumns(schema=schema, by_file=by_file, notes=_lacking(files, by_file))
+    return UnitedColumns(schema=schema, by_file=by_file, notes=(*spelling.notes, *_lacking(files, by_file)))
 
 
 def wider_type(left: pa.DataType, right: pa.DataType) -> pa.DataType:
@@ -93,9 +97,6 @@ def wider_type(left: pa.DataType, right: pa.DataType) -> pa.DataType:
         return pa.int64() if pa.uint64() not in {left, right} else pa.string()
     if pa.types.is_floating(left) and pa.types.is_floating(right):
         return pa.float64()
-    if pa.types.is_timestamp(left) and pa.types.is_timestamp(right) and left.tz == right.tz:
-        units = ("s", "ms", "us", "ns")
-        return pa.timestamp(max(left.unit, right.unit, key=units.index), tz=left.tz)
     return pa.string()
 
 
@@ -107,25 +108,27 @@ def _constants(file: SourceFile, config: SourceConfig) -> dict[str, str | None]:
     }
 
 
-def _output(name: str, file: SourceFile, config: SourceConfig, constants: dict[str, str | None]) -> OutputColumn:
-    source = config.columns.get(name, name)
+def _names(file: SourceFile) -> list[str]:
+    return [*file.columns, *(name for name, _ in file.hive if name not in file.columns)]
+
+
+def _output(
+    name: str, file: SourceFile, config: SourceConfig, constants: dict[str, str | None], spelling: Spelling
+) -> OutputColumn:
+    source: str | None = config.columns.get(name, name)
     if name not in config.columns and source in config.columns.values():
-        source = ""
-    spelling = config.types.get(name)
-    hive = dict(file.hive)
+        source = None
+    own = spelling.own_names(_names(file)).get(source) if source is not None else None
+    declared = config.types.get(name)
     if name in constants:
-        return OutputColumn(name=name, source=None, constant=constants[name], type=spelling)
-    if source in file.columns:
-        return OutputColumn(name=name, source=source, type=spelling)
-    return OutputColumn(name=name, source=None, constant=hive.get(source), type=spelling)
+        return OutputColumn(name=name, source=None, constant=constants[name], type=declared)
+    if own in file.columns:
+        return OutputColumn(name=name, source=own, type=declared)
+    return OutputColumn(name=name, source=None, constant=dict(file.hive).get(own or ""), type=declared)
 
 
-def _known(files: Sequence[SourceFile]) -> list[str]:
-    return list(dict.fromkeys(name for file in files for name in [*file.columns, *(key for key, _ in file.hive)]))
-
-
-def _unknown(config: SourceConfig, files: Sequence[SourceFile], outputs: set[str]) -> list[str]:
-    known = _known(files)
+def _unknown(config: SourceConfig, named: Sequence[Sequence[str]], outputs: set[str]) -> list[str]:
+    known = list(dict.fromkeys(name for names in named for name in names))
     if not known:
         return []  # Files without any record say nothing about columns.
     constant = {rule.column for rule in config.set}
@@ -150,17 +153,20 @@ def _hint(name: str, known: Sequence[str]) -> str:
 
 
 def _clash(name: str, first: str, second: str) -> str:
-    other = second if second == name else first
+    """Two source columns that come to one name: the one that has it by itself should get another."""
+    same = first.casefold() == second.casefold()
+    other = second if same or second.casefold() == name.casefold() else first
+    case = "" if name in {first, second} and not same else " (case does not count)"
     return (
-        f'[source] columns: "{first}" and "{second}" would both be called "{name}"; '
+        f'[source] columns: "{first}" and "{second}" would both be called "{name}"{case}; '
         f'give "{other}" another name too, such as columns = {{ {name}_original = "{other}" }}.'
     )
 
 
-def _reserved(name: str) -> str:
+def _unfit(name: str, why: str) -> str:
+    spelled, other = name.replace("\0", r"\u0000"), name.replace("\0", "").lstrip("_") or "unnamed"
     return (
-        f'[source] a column is called "{name}", which is a system column; '
-        f'rename it with columns = {{ {name.lstrip("_")} = "{name}" }}.'
+        f'[source] a column is called "{spelled}", which {why}; rename it with columns = {{ {other} = "{spelled}" }}.'
     )
 
 
