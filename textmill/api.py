@@ -22,7 +22,7 @@ from typing import Any
 from cluster.driver import run_job
 from cluster.progress import ProgressListener
 from cluster.result import RunResult
-from pipeline.config import JobConfig, load_job, parse_job
+from pipeline.config import ClusterConfig, JobConfig, load_job, parse_job
 from pipeline.errors import JobFileError
 from pipeline.train.model import load_model as load_trained
 from storage.store import Store
@@ -182,8 +182,9 @@ def profile(
         If there is no such version, or it cannot be read.
     """
     opened = store if isinstance(store, Store) else Store.open(store if store is not None else "store")
+    cluster = ClusterConfig() if workers is None else ClusterConfig(workers=workers)
     return profile_dataset(
-        opened, dataset, at, versions=versions, label=label, top=top, workers=workers, listener=listener
+        opened, dataset, at, versions=versions, label=label, top=top, cluster=cluster, listener=listener
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cluster.progress import ProgressListener, Silence
+from pipeline.config import ClusterConfig
 from pipeline.execute import run_here
 from pipeline.profile.profile import SMALL_BYTES, profile_version
 from storage.errors import VersionVacuumedError
@@ -19,15 +20,16 @@ def profile_dataset(
     versions: int,
     label: str,
     top: int,
-    workers: int | None,
+    cluster: ClusterConfig,
     listener: ProgressListener | None,
 ) -> dict[str, Any]:
     """The profile; parameters and errors as for `textmill.api.profile`."""
     snapshot = store.snapshot(name, at)
     earlier = _earlier(store, snapshot, versions - 1)
-    if workers is None and sum(one.version.bytes for one in (snapshot, *earlier)) <= SMALL_BYTES:
+    if not cluster.model_fields_set and sum(one.version.bytes for one in (snapshot, *earlier)) <= SMALL_BYTES:
         return profile_version(snapshot, earlier, run_here, label=label, top=top)
-    with executing(listener if listener is not None else Silence(), workers=workers) as (execute, _):
+    quiet = listener if listener is not None else Silence()
+    with executing(quiet, cluster, shared=store.layout.stagings) as (execute, _):
         return profile_version(snapshot, earlier, execute, label=label, top=top)
 
 

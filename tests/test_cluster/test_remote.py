@@ -6,6 +6,7 @@ import socket
 import ssl
 import stat
 import sys
+import time
 import venv
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -251,6 +252,24 @@ time.sleep(600)
         there = [psutil.Process(pid) for pid in json.loads((tmp_path / "pids").read_text())[0]]
         driver.kill()
         awaited(lambda: not any(process.is_running() for process in there), "end of the workers")
+
+
+def test_a_cluster_grows_with_its_work_and_shrinks_without(tmp_path):
+    with sshd(tmp_path / "ssh") as options:
+        settings = {"hosts": ["127.0.0.1"], "workers_per_host": 3, "options": options, "address": "127.0.0.1"}
+        cluster = provider("ssh", tmp_path, **settings, adaptive={"minimum": 1, "maximum": 3})
+        with opened(cluster) as client:
+            assert len(client.scheduler_info()["workers"]) == 1
+
+            def there_are(workers):
+                cluster.mend()
+                return len(client.scheduler_info(n_workers=-1)["workers"]) == workers
+
+            work = client.map(time.sleep, [1.0 + number / 1000 for number in range(300)])
+            awaited(lambda: there_are(3), "growth to three workers")
+            client.cancel(work)
+            awaited(lambda: there_are(1), "return to one worker")
+            assert client.submit(sum, [1, 2, 3]).result(timeout=PATIENCE_S) == 6
 
 
 def test_a_machine_that_cannot_be_reached_says_what_ssh_said(tmp_path):

@@ -1,11 +1,17 @@
 """One job on every kind of cluster gives the same bytes, and what batch systems do to jobs does them no harm."""
 
+import asyncio
+import getpass
 import json
 import subprocess
 import time
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from services import PATIENCE_S, awaited, dask_cluster, slurm, sshd
+from click.testing import CliRunner
+from dask_gateway import BasicAuth, Gateway
+from services import PATIENCE_S, awaited, dask_cluster, gateway, slurm, sshd
 
 from cluster.batch.slurm import Slurm
 from cluster.driver import run_job
@@ -17,6 +23,7 @@ from cluster.submit import cancel, resume, submit, wait
 from cluster.tls import init_tls
 from pipeline.config import load_job
 from storage.store import Store
+from textmill.cli.main import cli
 from textmill.demo.corpus import write_corpus
 
 pytestmark = pytest.mark.xdist_group("engines")
@@ -64,7 +71,7 @@ def handed_in(job_file, store, *overrides):
 
 def bytes_of(store, job):
     record = Store.open(store).run(job.id)
-    return record["dataset"]["fingerprint"], record["model"]["sha256"]
+    return record["dataset"]["fingerprint"], record["id"]["sha256"]
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +103,42 @@ def test_machines_over_ssh(job_file, calm, profile, tmp_path):
     with sshd(tmp_path / "ssh") as options:
         profile("ssh", hosts=["127.0.0.1"], options=options, address="127.0.0.1", tls=str(keys.path))
         succeeded(tmp_path / "store", handed_in(job_file, tmp_path / "store"), calm)
+
+
+def test_a_model_is_put_to_work_where_others_run_a_scheduler(job_file, calm, profile, place, tmp_path, monkeypatch):
+    monkeypatch.chdir(job_file.parent)
+    store = place / "calm"
+    [record] = Store.open(store).models()
+
+    def said(*words):
+        done = CliRunner().invoke(cli, [*map(str, words), "--store", str(store), "--profile", "lab", "--json"])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    with dask_cluster(tmp_path / "dask", workers=2) as address:
+        profile("address", address=address, workers=2)
+        assert said("reproduce", record["id"])["actual"] == calm[1]
+        evaluated = said("evaluate", record["id"], record["dataset"])["metrics"]
+        assert evaluated == {name: record["metrics"][name] for name in evaluated}
+        scored = said("predict", record["id"], next(Path("raw").glob("*.csv")), "--output", tmp_path / "scored.parquet")
+        assert scored["ledger"]["kept"] == pq.read_metadata(tmp_path / "scored.parquet").num_rows
+        assert said("profile", record["dataset"])["rows"] == Store.open(store).version(record["dataset"]).rows
+    assert not list(Store.open(store).layout.stagings.iterdir())
+    assert not list(tmp_path.glob("textmill-*"))
+
+
+def test_a_gateway_of_an_institution(job_file, calm, profile, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTMILL_GATEWAY_PASSWORD", "hunter2hunter2")
+    with gateway(tmp_path / "gateway", "hunter2hunter2") as (address, proxy):
+        profile("gateway", address=address, proxy_address=proxy, workers=2)
+        succeeded(tmp_path / "store", handed_in(job_file, tmp_path / "store"), calm)
+        awaited(lambda: not asyncio.run(clusters_of(address, proxy)), "end of the cluster")
+
+
+async def clusters_of(address, proxy):
+    auth = BasicAuth(username=getpass.getuser(), password="hunter2hunter2")
+    async with Gateway(address=address, proxy_address=proxy, auth=auth, asynchronous=True) as there:
+        return await there.list_clusters()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import click
 
 from pipeline.comparison import compare_models
+from pipeline.config import ClusterConfig
 from pipeline.train.evaluate import metrics
 from pipeline.train.model import load_model
 from storage.store import Store
@@ -17,7 +18,14 @@ _CHANCE = 0.05
 
 
 def compare_two(
-    store: Store, first: str, second: str, on: str | None, at: int | str | None, workers: int | None, *, as_json: bool
+    store: Store,
+    first: str,
+    second: str,
+    on: str | None,
+    at: int | str | None,
+    cluster: ClusterConfig,
+    *,
+    as_json: bool,
 ) -> None:
     """Nothing; the metrics of two models on the same rows are on stdout, with the difference's significance."""
     folders = model_folder(first, store), model_folder(second, store)
@@ -29,7 +37,7 @@ def compare_two(
     snapshot = store.snapshot(name, at)
     with (
         listening(messages(), silent=as_json) as listener,
-        executing(listener, workers=workers) as (execute, scratch),
+        executing(listener, cluster, shared=store.layout.stagings) as (execute, scratch),
     ):
         paired = compare_models(*folders, snapshot, execute, scratch)
     if not paired.first.rows:

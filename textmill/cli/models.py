@@ -10,11 +10,13 @@ from typing import Any
 import click
 from rich.text import Text
 
+from pipeline.config import ClusterConfig
 from storage.stages import STAGES
 from storage.store import Store
+from textmill.cli.job_options import on_cluster
 from textmill.cli.names import DATASET, MODEL, VERSION
 from textmill.cli.output import plain, print_json, print_pairs, print_table, results
-from textmill.cli.verb import AtLeast, verb
+from textmill.cli.verb import verb
 from textmill.report.units import count, score
 
 
@@ -28,12 +30,12 @@ from textmill.report.units import count, score
 @click.option("--compare", nargs=2, type=MODEL, metavar="A B", help="Measure two models side by side on the same rows.")
 @click.option("--on", type=DATASET, help="The dataset to compare on. [default: the one that A learned from]")
 @click.option("--at", type=VERSION, help="Its version. [default: the newest, or the one that A learned from]")
-@click.option("--workers", type=AtLeast(1), help="How many workers; one a core if not given.")
+@on_cluster
 def models(
     compare: tuple[str, str] | None,
     on: str | None,
     at: int | str | None,
-    workers: int | None,
+    cluster: ClusterConfig,
     store: str,
     as_json: bool,
 ) -> None:
@@ -42,7 +44,7 @@ def models(
         # Comparing needs the libraries that train, which take a second to load; listing does not.
         from textmill.cli.comparing import compare_two
 
-        return compare_two(Store.open(store), *compare, on, at, workers, as_json=as_json)
+        return compare_two(Store.open(store), *compare, on, at, cluster, as_json=as_json)
     if on is not None or at is not None:
         raise click.UsageError("--on and --at say what to compare on; give --compare A B too")
     found = Store.open(store).models()

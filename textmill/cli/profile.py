@@ -7,7 +7,9 @@ from typing import Any
 import click
 from rich.text import Text
 
+from pipeline.config import ClusterConfig
 from storage.store import Store
+from textmill.cli.job_options import on_cluster
 from textmill.cli.names import DATASET, VERSION
 from textmill.cli.output import cell, messages, print_json, print_pairs, print_table, results
 from textmill.cli.progress import listening
@@ -36,7 +38,7 @@ Facts = Mapping[str, Any]
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML page, and print where."
 )
 @click.option("--top", type=AtLeast(1), default=20, show_default=True, help="Values and tokens told of a column.")
-@click.option("--workers", type=AtLeast(1), help="How many workers; the result is the same for any number.")
+@on_cluster
 def profile(
     name: str,
     at: int | str | None,
@@ -44,7 +46,7 @@ def profile(
     label: str,
     output: Path | None,
     top: int,
-    workers: int | None,
+    cluster: ClusterConfig,
     store: str,
     as_json: bool,
 ) -> None:
@@ -54,7 +56,7 @@ def profile(
     """
     with listening(messages(), silent=as_json) as listener:
         facts = profile_dataset(
-            Store.open(store), name, at, versions=versions, label=label, top=top, workers=workers, listener=listener
+            Store.open(store), name, at, versions=versions, label=label, top=top, cluster=cluster, listener=listener
         )
     if output is not None:
         path = write_profile_page(facts, output)

@@ -7,7 +7,7 @@ import click
 import pyarrow as pa
 from click.core import ParameterSource
 
-from pipeline.config import load_job
+from pipeline.config import ClusterConfig, load_job
 from pipeline.errors import JobFileError
 from pipeline.frame import POSITION, SOURCE
 from pipeline.review import DOUBT, LABEL_WAS, PROBABILITY, SUGGESTED, corrected, find_doubtful
@@ -16,7 +16,7 @@ from pipeline.train.config import TrainConfig
 from pipeline.train.model import load_model
 from storage.store import Store
 from textmill.api import model_folder
-from textmill.cli.job_options import OVERRIDES, WORKERS
+from textmill.cli.job_options import OVERRIDES, on_cluster
 from textmill.cli.names import MODEL, VERSION
 from textmill.cli.output import messages, print_json, print_table
 from textmill.cli.progress import listening
@@ -58,7 +58,7 @@ class _Subject:
 @click.option("--limit", type=AtLeast(1), default=200, help="Rows at most.")
 @click.option("--at", type=VERSION, help="With a job file: a version of its dataset, by number, tag, or a time.")
 @OVERRIDES
-@WORKERS
+@on_cluster
 @click.pass_context
 def review(
     ctx: click.Context,
@@ -69,7 +69,7 @@ def review(
     limit: int,
     at: int | str | None,
     overrides: tuple[str, ...],
-    workers: int | None,
+    cluster: ClusterConfig,
     store: str,
     as_json: bool,
 ) -> None:
@@ -96,7 +96,7 @@ def review(
     snapshot = asked.store.snapshot(asked.dataset, asked.version)
     with (
         listening(messages(), silent=as_json) as listener,
-        executing(listener, workers=workers) as (execute, scratch),
+        executing(listener, cluster, shared=asked.store.layout.stagings) as (execute, scratch),
     ):
         found = find_doubtful(
             snapshot,

@@ -10,7 +10,7 @@ from cluster.submission import Submission
 from pipeline.config import JobConfig, load_job
 from storage.store import Store
 from textmill.cli.failures import message_of, status_of
-from textmill.cli.job_options import ALLOW_CODE, JOB_FILE, OVERRIDES, WHERE, WORKERS
+from textmill.cli.job_options import ALLOW_CODE, JOB_FILE, OVERRIDES, WHERE, WORKERS, at_profile
 from textmill.cli.output import messages, print_json, results
 from textmill.cli.progress import listening
 from textmill.cli.reports import page_path, store_option
@@ -48,8 +48,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Run a job here and wait, with progress; then report on it."""
-    if profile is not None:
-        overrides = (*overrides, f"cluster.profile={profile}")
+    overrides = at_profile(overrides, profile)
     with told_as_json(as_json):
         loaded = load_job(job, overrides)
         if store is not None:

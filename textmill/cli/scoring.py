@@ -8,6 +8,7 @@ import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.config import ClusterConfig
 from pipeline.scoring import Scored, evaluate_version, is_trained_on, score_files
 from pipeline.train.evaluate import evaluation, label_figures, metrics
 from pipeline.train.model import load_model
@@ -15,6 +16,7 @@ from pipeline.train.reproduce import reproduce_model
 from storage.store import Store
 from textmill.api import model_folder
 from textmill.cli.failures import FAILED
+from textmill.cli.job_options import on_cluster
 from textmill.cli.models import print_classes
 from textmill.cli.names import DATASET, MODEL, VERSION
 from textmill.cli.output import messages, print_json, print_pairs, print_table
@@ -23,8 +25,6 @@ from textmill.cli.table_files import SUFFIXES, require_suffix, write_table_file
 from textmill.cli.verb import AtLeast, verb
 from textmill.executing import executing
 from textmill.report.units import count, counted, score, share
-
-_WORKERS = click.option("--workers", type=AtLeast(1), help="How many workers; one a core if not given.")
 
 
 @verb(
@@ -51,7 +51,7 @@ _WORKERS = click.option("--workers", type=AtLeast(1), help="How many workers; on
 @click.option("--reasons", type=AtLeast(0), default=0, help="N-grams that speak for the label, so many a row.")
 @click.option("--probabilities", is_flag=True, help="Add a column with the probability of every label.")
 @click.option("--allow-code", is_flag=True, help="Let the model's job call Python functions on the texts.")
-@_WORKERS
+@on_cluster
 def predict(
     model_id: str,
     inputs: tuple[str, ...],
@@ -60,7 +60,7 @@ def predict(
     reasons: int,
     probabilities: bool,
     allow_code: bool,
-    workers: int | None,
+    cluster: ClusterConfig,
     store: str,
     as_json: bool,
 ) -> None:
@@ -76,7 +76,7 @@ def predict(
         raise click.UsageError(f"the folder {beside} does not exist; make it first")
     with (
         listening(messages(), silent=as_json) as listener,
-        executing(listener, workers=workers, beside=beside) as (execute, scratch),
+        executing(listener, cluster, beside=beside) as (execute, scratch),
     ):
         scored = score_files(
             folder, inputs, execute, scratch, text=text, reasons=reasons, every=probabilities, allow_code=allow_code
@@ -130,7 +130,7 @@ def _tell_scored(scored: Scored, output: Path) -> None:
 @click.option("--text", help="The column with the texts. [default: the one that the model learned from]")
 @click.option("--fail", is_flag=True, help="End with status 1 where a measure is beyond its limit.")
 @click.option("--allow-code", is_flag=True, help="Let the model's job call Python functions on the texts.")
-@_WORKERS
+@on_cluster
 @click.pass_context
 def drift(
     ctx: click.Context,
@@ -139,7 +139,7 @@ def drift(
     text: str | None,
     fail: bool,
     allow_code: bool,
-    workers: int | None,
+    cluster: ClusterConfig,
     store: str,
     as_json: bool,
 ) -> None:
@@ -151,7 +151,7 @@ def drift(
     folder = model_folder(model_id, store)
     with (
         listening(messages(), silent=as_json) as listener,
-        executing(listener, workers=workers) as (execute, scratch),
+        executing(listener, cluster) as (execute, scratch),
     ):
         scored = score_files(folder, inputs, execute, scratch, text=text, allow_code=allow_code)
     if not scored.drift:
@@ -186,14 +186,14 @@ def drift(
 @click.option("--at", type=VERSION, help="A version: its number, tag, or a time.")
 @click.option("--text", help="The column with the texts. [default: the one that the model learned from]")
 @click.option("--label", help="The column with the labels. [default: the one that the model learned from]")
-@_WORKERS
+@on_cluster
 def evaluate(
     model_id: str,
     name: str,
     at: int | str | None,
     text: str | None,
     label: str | None,
-    workers: int | None,
+    cluster: ClusterConfig,
     store: str,
     as_json: bool,
 ) -> None:
@@ -204,7 +204,7 @@ def evaluate(
     model = load_model(folder)
     with (
         listening(messages(), silent=as_json) as listener,
-        executing(listener, workers=workers) as (execute, scratch),
+        executing(listener, cluster, shared=opened.layout.stagings) as (execute, scratch),
     ):
         total = evaluate_version(folder, snapshot, execute, scratch, text=text, label=label)
     if not total.rows:
@@ -235,9 +235,9 @@ def evaluate(
 
 @verb(examples=[("textmill reproduce MODEL", "status 0 where the same bytes come out, 1 where others do")])
 @click.argument("model_id", metavar="MODEL", type=MODEL)
-@_WORKERS
+@on_cluster
 @click.pass_context
-def reproduce(ctx: click.Context, model_id: str, workers: int | None, store: str, as_json: bool) -> None:
+def reproduce(ctx: click.Context, model_id: str, cluster: ClusterConfig, store: str, as_json: bool) -> None:
     """Train a model again from the version and settings in its lineage, and compare the bytes."""
     opened = Store.open(store)
     folder = model_folder(model_id, opened)
@@ -245,7 +245,7 @@ def reproduce(ctx: click.Context, model_id: str, workers: int | None, store: str
     snapshot = opened.snapshot(str(model.lineage.get("dataset")), model.lineage.get("version"))
     with (
         listening(messages(), silent=as_json) as listener,
-        executing(listener, workers=workers) as (execute, scratch),
+        executing(listener, cluster, shared=opened.layout.stagings) as (execute, scratch),
     ):
         again = reproduce_model(model, snapshot, scratch / "features", execute)
     facts: dict[str, Any] = {

@@ -12,7 +12,7 @@ from pipeline.errors import JobFileError
 from pipeline.search import search_settings
 from pipeline.text.config import FeatureConfig
 from storage.store import Store
-from textmill.cli.job_options import JOB_FILE, OVERRIDES, WORKERS
+from textmill.cli.job_options import JOB_FILE, OVERRIDES, WHERE, WORKERS, at_profile
 from textmill.cli.names import VERSION
 from textmill.cli.output import json_line, messages, print_json, print_table
 from textmill.cli.progress import listening
@@ -32,11 +32,13 @@ _SHOWN = 12
     store_default=False,
 )
 @JOB_FILE
+@WHERE
 @click.option("--at", type=VERSION, help="A version of the job's dataset: its number, tag, or a time.")
 @OVERRIDES
 @WORKERS
 def search(
     job: Path,
+    profile: str | None,
     at: int | str | None,
     overrides: tuple[str, ...],
     workers: int | None,
@@ -49,7 +51,9 @@ def search(
     are told apart by the log loss of rows set aside; the rows that test are not looked at. The trials stay in
     _system.searches. The dataset must be there: run the job without [train] first, or with it.
     """
-    loaded = load_job(job, overrides)
+    if workers is not None:
+        overrides = (*overrides, f"cluster.workers={workers}")
+    loaded = load_job(job, at_profile(overrides, profile))
     if loaded.search is None or loaded.train is None:
         missing = "[search]" if loaded.search is None else "[train]"
         raise JobFileError(
@@ -59,7 +63,7 @@ def search(
     snapshot = opened.snapshot(loaded.dataset.name, at)
     with (
         listening(messages(), silent=as_json) as listener,
-        executing(listener, workers=workers) as (execute, _),
+        executing(listener, loaded.cluster, shared=opened.layout.stagings) as (execute, _),
     ):
         found = search_settings(
             snapshot,

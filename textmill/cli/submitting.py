@@ -13,7 +13,7 @@ from cluster.submission import Submission
 from cluster.submit import submit as hand_in
 from pipeline.config import load_job
 from storage.store import Store
-from textmill.cli.job_options import ALLOW_CODE, JOB_FILE, OVERRIDES, WHERE, WORKERS
+from textmill.cli.job_options import ALLOW_CODE, JOB_FILE, OVERRIDES, WHERE, WORKERS, at_profile
 from textmill.cli.names import JOB
 from textmill.cli.output import print_json
 from textmill.cli.run import told_as_json
@@ -67,8 +67,7 @@ def submit(
     """
     if every is not None:
         return click.echo(cron_line(every, sys.argv[1:], Path.cwd()))
-    if profile is not None:
-        overrides = (*overrides, f"cluster.profile={profile}")
+    overrides = at_profile(overrides, profile)
     with told_as_json(as_json):
         loaded = load_job(job, overrides)
         place = Store.absolute(store or loaded.store)
