@@ -184,9 +184,12 @@ class Attempt:
             raise ValueError("the job trains no model")
         # scikit-learn comes along, which a run that trains no model does not wait for.
         from pipeline.train.fit import fit_model
+        from pipeline.train.start import find_start
 
+        train = self.job.train
+        start = None if train.start is None else find_start(self.store, train.start)
         features = self.job.features or FeatureConfig()
-        return fit_model(snapshot, features, self.job.train, self.store.cache("features"), execute, {})
+        return fit_model(snapshot, features, train, self.store.cache("features"), execute, {}, start)
 
     def _committed(self, outcome: Outcome, execute: ClientExecute) -> RunResult:
         self.control.check()
@@ -222,5 +225,7 @@ class Attempt:
         model = replace(fitted.model, lineage={**fitted.model.lineage, **lineage})
         folder = self.staging / "model"
         model.save(folder)
+        if "start" in model.lineage:
+            lineage["start"] = model.lineage["start"]
         record = {**lineage, "sha256": model.sha256, "metrics": dict(fitted.metrics), "name": self.job.name}
         self.store.save_model(self.run, folder, record)

@@ -100,7 +100,7 @@ def find_doubtful(
 def fold_settings(train: TrainConfig, fold: int, folds: int) -> TrainConfig:
     """The settings of the model that does not learn from one fold."""
     split = SplitConfig(test=1 / folds, fold=fold, seed=train.split.seed, group=train.split.group, drop_shared=None)
-    plain = {"calibration": "none", "threshold": None, "learning_curve": False}
+    plain = {"start": None, "calibration": "none", "threshold": None, "learning_curve": False}
     return train.model_copy(update={"split": split, **plain})
 
 

@@ -100,6 +100,8 @@ def settings_of(
         if table not in tables or not name:
             raise JobFileError((f'search.values: "{key}" is no setting; write train.KEY or features.KEY',), "[search]")
         tables[table][name] = value
+    # All trials learn from nothing: what they are told apart by must not be what an earlier model was good at.
+    tables["train"]["start"] = None
     if tables["train"]["validation"] == 0:
         tables["train"]["validation"] = share
     try:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -166,6 +166,23 @@ class Weighting:
         buckets = np.flatnonzero(counts >= features.min_df).astype(np.int32)
         idf = _smooth_idf(counts[buckets], rows) if features.idf else np.ones(len(buckets), np.float32)
         return cls(features=features, buckets=buckets, idf=idf)
+
+    def extended(self, counts: _Ints, rows: int) -> "Weighting":
+        """The weighting with the buckets that later rows alone hold added; those in use stay as they are.
+
+        Parameters
+        ----------
+        counts
+            Later training rows that hold each bucket, shape (buckets,).
+        rows
+            Training rows in all, the earlier ones too.
+        """
+        counts = counts.copy()
+        counts[self.buckets] = 0
+        later = Weighting.learned(self.features, counts, rows)
+        buckets = np.concatenate([self.buckets, later.buckets])
+        order = np.argsort(buckets)
+        return replace(self, buckets=buckets[order], idf=np.concatenate([self.idf, later.idf])[order])
 
     def places(self) -> _Ints:
         """What `weigh` looks up, shape (buckets, 2), int32.

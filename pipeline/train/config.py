@@ -57,6 +57,10 @@ class TrainConfig(Settings):
     l2: float = Field(default=0.1, ge=0)
     """Strength of the pull of all weights towards zero; 0.1 is scikit-learn's C = 10."""
 
+    start: str | None = None
+    """An earlier model of the same dataset, by its id or as `NAME@production`, that learning goes on from: only rows
+    that were added since its version are learned. The features, the split and `validation` must be as they were."""
+
     l1: float = Field(default=0, ge=0)
     """Strength of a pull that makes weights exactly zero; 0 for none. For `incremental` only."""
 
@@ -109,6 +113,16 @@ class TrainConfig(Settings):
             raise ValueError('solver = "lbfgs" needs l2 above 0, or there may be no optimum; write l2 = 0.1')
         if self.validation == 0 and (self.calibration != "none" or self.threshold is not None):
             raise ValueError("calibration and threshold are fitted on rows that validate; write validation = 0.1")
+        if self.start is not None and self.solver == "lbfgs":
+            raise ValueError(
+                "start is for the incremental solver: lbfgs finds the optimum of all rows, wherever it starts"
+            )
+        if self.start is not None and self.split.stratify:
+            raise ValueError(
+                "start and stratify exclude each other: with more rows other rows test, which the model has learned"
+            )
+        if self.start is not None and self.learning_curve:
+            raise ValueError("a learning curve starts from nothing; leave start or learning_curve out")
         if self.average and self.validation > 0:
             raise ValueError("average and validation exclude each other; give one of them")
         return self

@@ -13,29 +13,24 @@ from typing import Any
 from pipeline.execute import Execute
 from pipeline.passed_file import PassedFile
 from pipeline.text.config import FeatureConfig
-from pipeline.text.tfidf import Weighting
-from pipeline.train.cache import mark_used, prune
+from pipeline.train.added import AddedRows
 from pipeline.train.calibrate import (
     choose_thresholds,
     fit_isotonic,
     fit_platt,
     fit_temperature,
     missed,
-    require_validation,
 )
-from pipeline.train.columns import needed_columns, require_columns
 from pipeline.train.config import TrainConfig
 from pipeline.train.evaluate import Tally, evaluate, evaluation, metrics
 from pipeline.train.explain import top_features
-from pipeline.train.hashed import HashedBlock, feature_key, hash_blocks
+from pipeline.train.hashed import HashedBlock
 from pipeline.train.learn import LearnedWeights, Learning, learn, state_key
 from pipeline.train.learning_curve import learning_curve
 from pipeline.train.model import TrainedModel
-from pipeline.train.requirements import require_features, require_trainable
+from pipeline.train.prepare import PreparedRows, prepare_rows
 from pipeline.train.score_bins import ScoreBins
-from pipeline.train.shards import mix_blocks, shard_key
-from pipeline.train.split_plan import plan_split
-from pipeline.train.width import Width, choose_width
+from pipeline.train.start import Start
 from storage.versions import Snapshot
 
 
@@ -90,6 +85,7 @@ def fit_model(
     cache: Path,
     execute: Execute,
     lineage: Mapping[str, Any],
+    start: Start | None = None,
 ) -> FitResult:
     """The model that the version's rows give, tested on the rows set apart for that.
 
@@ -110,46 +106,41 @@ def fit_model(
         Runs tasks.
     lineage
         What the model's lineage says beside the settings: dataset, version, run, libraries.
+    start
+        What learning goes on from, where `train` names a model for that.
 
     Raises
     ------
     DataError
         If a column is missing, or the rows cannot train and test a classifier.
+    ModelError
+        If learning cannot go on from `start` with these settings.
     """
-    require_columns(snapshot.schema, needed_columns(train), snapshot.version.dataset)
-    features, width = _of_known_width(snapshot, features, train, execute)
-    folder = cache / feature_key(snapshot, features, train)
-    mark_used(folder)
-    prune(cache)
     watch = _Watch()
     with watch("features"):
-        plan = plan_split(snapshot, train, folder / "split", execute)
-        blocks, frequencies = hash_blocks(snapshot, features, train, folder / "hashed", execute, plan)
-        counts = require_trainable(blocks, train)
-        require_validation(blocks, train)
-        labels = tuple(counts)
-        weighting = Weighting.learned(features, frequencies, sum(counts.values()))
-        require_features(weighting, train)
-        place = folder / shard_key(features, train.seed)
-        shards = mix_blocks(blocks, labels, weighting, train.seed, place, execute)
+        rows = prepare_rows(snapshot, features, train, cache, execute, start)
+    blocks, labels, folder = rows.blocks, rows.labels, rows.folder
+    learning = rows.shards, blocks, labels, rows.weighting, rows.counts, train, rows.place, execute
     with watch("train"):
-        learned = learn(shards, blocks, labels, weighting, tuple(counts.values()), train, place, execute)
-        lineage = {**lineage, "split": plan.to_dict()}
-        if width is not None:
-            lineage["width"] = width.to_dict()
-        model = _model_of(learned, labels, weighting, features, train, lineage, blocks)
+        learned = learn(*learning, start)
+        lineage = {**lineage, "split": rows.plan.to_dict()}
+        if start is not None and rows.added is not None:
+            lineage["start"] = {**start.to_dict(), "removed_rows": rows.added.removed}
+        if rows.width is not None:
+            lineage["width"] = rows.width.to_dict()
+        model = _model_of(learned, rows, train, lineage)
     with watch("calibrate"):
         model = _calibrated(model, blocks, train, folder, execute)
     with watch("evaluate"), _lying_in(folder, model) as lying:
         total = evaluate(lying, blocks, len(labels), execute)
         told = {**evaluation(total, labels), "course": [one.to_dict() for one in learned.course]}
         if train.learning_curve:
-            told["learning_curve"] = learning_curve(
-                shards, blocks, labels, weighting, tuple(counts.values()), train, place, execute
-            )
+            told["learning_curve"] = learning_curve(*learning)
     warnings = [*_warnings(blocks, total, features, train), *learned.warnings]
-    if width is not None:
-        warnings.append(str(width))
+    if start is not None and rows.added is not None:
+        warnings += _start_warnings(blocks, start, rows.added)
+    if rows.width is not None:
+        warnings.append(str(rows.width))
     if model.decision is not None and train.threshold is not None:
         told["thresholds"] = model.decision.to_dict()
         warnings += missed(model.decision, train.threshold)
@@ -158,7 +149,7 @@ def fit_model(
     train_rows = sum(block.train_rows for block in blocks)
     figures = {**metrics(total, labels), "train_rows": train_rows}
     return FitResult(
-        model=replace(model, metrics=figures, evaluation=told),
+        model=replace(model, metrics=figures, evaluation=told, state=learned.state),
         metrics=figures,
         evaluation=told,
         top_features=explained,
@@ -199,30 +190,25 @@ def prepare_learning(
     snapshot: Snapshot, features: FeatureConfig, train: TrainConfig, cache: Path, execute: Execute
 ) -> Learning:
     """The learning of the model that `fit_model` would give, before its first epoch; parameters and errors likewise."""
-    require_columns(snapshot.schema, needed_columns(train), snapshot.version.dataset)
-    features, _ = _of_known_width(snapshot, features, train, execute)
-    folder = cache / feature_key(snapshot, features, train)
-    mark_used(folder)
-    plan = plan_split(snapshot, train, folder / "split", execute)
-    blocks, frequencies = hash_blocks(snapshot, features, train, folder / "hashed", execute, plan)
-    counts = require_trainable(blocks, train)
-    labels = tuple(counts)
-    weighting = Weighting.learned(features, frequencies, sum(counts.values()))
-    require_features(weighting, train)
-    place = folder / shard_key(features, train.seed)
-    shards = mix_blocks(blocks, labels, weighting, train.seed, place, execute)
-    rows = tuple(counts.values())
-    return Learning(shards, blocks, labels, weighting, rows, train, place / f"search-{state_key(train, rows)}", execute)
+    rows = prepare_rows(snapshot, features, train, cache, execute)
+    places = rows.place / f"search-{state_key(train, rows.counts)}"
+    return Learning(rows.shards, rows.blocks, rows.labels, rows.weighting, rows.counts, train, places, execute)
 
 
-def _of_known_width(
-    snapshot: Snapshot, features: FeatureConfig, train: TrainConfig, execute: Execute
-) -> tuple[FeatureConfig, Width | None]:
-    """The settings with a width, and the choice where there was one to make."""
-    if features.bits != "auto":
-        return features, None
-    width = choose_width(snapshot, features, train, execute)
-    return features.model_copy(update={"bits": width.bits}), width
+def _start_warnings(blocks: Sequence[HashedBlock], start: Start, added: AddedRows) -> list[str]:
+    version = start.snapshot.version
+    told = []
+    if not any(block.train_rows for block in blocks):
+        told.append(
+            f"No row that trains was added since {version.dataset} version {version.number}: "
+            f"the model computes what {start.model_id} does."
+        )
+    if added.removed:
+        told.append(
+            f"{added.removed} rows of {version.dataset} version {version.number} are not in this version; "
+            f"what {start.model_id} learned from them stays in the model. Leave start out of [train] to forget them."
+        )
+    return told
 
 
 @contextmanager
@@ -237,22 +223,16 @@ def _lying_in(folder: Path, model: TrainedModel) -> Iterator[PassedFile]:
 
 
 def _model_of(
-    learned: LearnedWeights,
-    labels: tuple[str, ...],
-    weighting: Weighting,
-    features: FeatureConfig,
-    train: TrainConfig,
-    lineage: Mapping[str, Any],
-    blocks: Sequence[HashedBlock],
+    learned: LearnedWeights, rows: PreparedRows, train: TrainConfig, lineage: Mapping[str, Any]
 ) -> TrainedModel:
     facts = {
         **lineage,
-        "features": features.model_dump(mode="json"),
+        "features": rows.features.model_dump(mode="json"),
         "train": train.model_dump(mode="json"),
         "unicode": unicodedata.unidata_version,
         "course": [one.to_dict() for one in learned.course],
         "rows": {
-            name: sum(getattr(block, name) for block in blocks)
+            name: sum(getattr(block, name) for block in rows.blocks)
             for name in (
                 "rows",
                 "train_rows",
@@ -265,8 +245,8 @@ def _model_of(
         },
     }
     return TrainedModel(
-        labels=labels,
-        weighting=weighting,
+        labels=rows.labels,
+        weighting=rows.weighting,
         weights=learned.weights,
         intercept=learned.intercept,
         text=train.text,

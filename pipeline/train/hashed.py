@@ -19,6 +19,7 @@ from pipeline.execute import Execute
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
 from pipeline.text.tfidf import Rows, count_documents
+from pipeline.train.added import AddedRows
 from pipeline.train.block_files import is_written, open_array, open_rows, read_record, write_block
 from pipeline.train.columns import as_text, needed_columns
 from pipeline.train.config import TrainConfig
@@ -132,8 +133,13 @@ class HashedBatch:
         return sum(block.rows for block in self.blocks)
 
 
-def feature_key(snapshot: Snapshot, features: FeatureConfig, train: TrainConfig) -> str:
-    """A name for the hashed blocks of these rows with these settings: equal names, equal bytes."""
+def feature_key(
+    snapshot: Snapshot, features: FeatureConfig, train: TrainConfig, start: Mapping[str, Any] | None = None
+) -> str:
+    """A name for the hashed blocks of these rows with these settings: equal names, equal bytes.
+
+    `start` tells what learning goes on from, where not all rows that train are hashed.
+    """
     version = snapshot.version
     facts = {
         "format": _FORMAT,
@@ -144,6 +150,7 @@ def feature_key(snapshot: Snapshot, features: FeatureConfig, train: TrainConfig)
         "ngrams": features.ngram_range,
         "train": train.model_dump(mode="json", include={"text", "label", "split", "block_rows", "validation"}),
     }
+    facts |= {} if start is None else {"start": start}
     return sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:24]
 
 
@@ -154,11 +161,12 @@ def hash_blocks(
     folder: Path,
     execute: Execute,
     plan: SplitPlan = NO_PLAN,
+    added: AddedRows | None = None,
 ) -> tuple[list[HashedBlock], npt.NDArray[np.int32]]:
     """The version's blocks, hashed, and how many rows that train hold each bucket, shape (buckets,).
 
     Blocks are cut by row position, whatever files the rows lie in. Blocks that are in `folder` already are not made
-    again.
+    again. With `added`, no other rows train.
     """
     blocks = cut(snapshot, train.block_rows)
     if not blocks:
@@ -166,7 +174,7 @@ def hash_blocks(
     size = max(1, min(_BATCH_BLOCKS, len(blocks) // _LEAST_BATCHES))
     batches = [blocks[at : at + size] for at in range(0, len(blocks), size)]
     tasks = [
-        delayed(hash_batch, pure=False)(batch, number * size, snapshot.schema, features, train, folder, plan)
+        delayed(hash_batch, pure=False)(batch, number * size, snapshot.schema, features, train, folder, plan, added)
         for number, batch in enumerate(batches)
     ]
     sums = [delayed(_counted, pure=False)(task, features.width) for task in tasks]
@@ -185,6 +193,7 @@ def hash_batch(
     train: TrainConfig,
     folder: Path,
     plan: SplitPlan = NO_PLAN,
+    added: AddedRows | None = None,
 ) -> HashedBatch:
     """Neighbouring blocks, each hashed and written to `folder` under its number, or found there.
 
@@ -196,22 +205,34 @@ def hash_batch(
     table = read_spans(_joined(blocks), needed_columns(train), schema=schema)
     hashed = []
     start = 0
-    for spans, place in zip(blocks, places, strict=True):
+    for number, (spans, place) in enumerate(zip(blocks, places, strict=True), start=first):
         rows = sum(span.rows for span in spans)
-        hashed.append(hash_block(table.slice(start, rows), features, train, place, plan))
+        fresh = None if added is None else added.among(number * train.block_rows, rows)
+        hashed.append(hash_block(table.slice(start, rows), features, train, place, plan, fresh))
         start += rows
     return HashedBatch(blocks=tuple(hashed))
 
 
 def hash_block(
-    table: pa.Table, features: FeatureConfig, train: TrainConfig, folder: Path, plan: SplitPlan = NO_PLAN
+    table: pa.Table,
+    features: FeatureConfig,
+    train: TrainConfig,
+    folder: Path,
+    plan: SplitPlan = NO_PLAN,
+    fresh: npt.NDArray[np.bool_] | None = None,
 ) -> HashedBlock:
-    """One block's rows, hashed and written to `folder`, or found there."""
+    """One block's rows, hashed and written to `folder`, or found there; with `fresh`, no others train."""
     if is_written(folder):
         return _of_record(folder, read_record(folder))
+    whole = table.num_rows
     labels, text = as_text(table[train.label]), as_text(table[train.text])
-    labelled = np.asarray(pc.is_valid(labels))
     rows = sides_of(table, text, train, plan)
+    if fresh is not None:
+        # What an earlier model has learned is not looked at again.
+        looked_at = fresh | rows.tests | rows.left_out | rows.validates
+        rows, mask = rows.among(looked_at), pa.array(looked_at)
+        labels, text = labels.filter(mask), text.filter(mask)
+    labelled = np.asarray(pc.is_valid(labels))
     matrix = hash_texts(text, features)
     featured = np.diff(matrix.indptr) > 0
     validates = rows.validates & ~rows.tests & ~rows.left_out
@@ -220,7 +241,7 @@ def hash_block(
     chosen = np.concatenate([np.flatnonzero(side) for side in sides])
     encoded = labels.take(pa.array(chosen)).dictionary_encode()
     record = {
-        "rows": table.num_rows,
+        "rows": whole,
         "train_rows": int(sides[0].sum()),
         "validation_rows": int(sides[1].sum()),
         "test_rows": int(testing.sum()),
@@ -231,7 +252,7 @@ def hash_block(
         "test_labels": _label_counts(labels, testing),
         "labels": encoded.dictionary.to_pylist(),
     }
-    kept = matrix if np.array_equal(chosen, np.arange(table.num_rows)) else matrix[chosen]
+    kept = matrix if np.array_equal(chosen, np.arange(len(text))) else matrix[chosen]
     write_block(folder, kept, np.asarray(encoded.indices, np.int32), record, counts=True)
     return _of_record(folder, record)
 

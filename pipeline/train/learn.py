@@ -23,6 +23,8 @@ from pipeline.train.incremental import class_weights, epoch_order, learn_epoch, 
 from pipeline.train.lanes import learn_epoch_in_lanes
 from pipeline.train.logistic import OnlineLogisticRegression
 from pipeline.train.shards import Shard, open_weighting
+from pipeline.train.start import Start, started_from
+from pipeline.train.state import LearningState
 
 #: A validation loss must fall by this share to count as better.
 _BETTER = 1e-4
@@ -76,6 +78,8 @@ class LearnedWeights:
         As in `TrainedModel`.
     course
         The epochs, in order.
+    state
+        What learning can go on from; None after lbfgs.
     warnings
         What a person should know: one sentence each.
     """
@@ -83,6 +87,7 @@ class LearnedWeights:
     weights: npt.NDArray[np.float32]
     intercept: npt.NDArray[np.float32]
     course: tuple[Epoch, ...]
+    state: LearningState | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -95,6 +100,7 @@ def learn(
     train: TrainConfig,
     folder: Path,
     execute: Execute,
+    start: Start | None = None,
 ) -> LearnedWeights:
     """The weights after all epochs that help, or at the optimum.
 
@@ -104,7 +110,7 @@ def learn(
     Parameters
     ----------
     shards
-        At least one.
+        At least one; none where learning goes on and there is nothing new.
     blocks
         All blocks, for their rows that validate.
     labels
@@ -112,32 +118,41 @@ def learn(
     weighting
         How counts become features.
     counts
-        Rows of each class that train.
+        Rows of each class that train, with those that `start` has learned.
     train
         The settings.
     folder
         The folder of `shards`.
     execute
         Runs the tasks.
+    start
+        What learning goes on from; None to start with all weights zero.
     """
     places = folder / f"states-{state_key(train, counts)}"
-    run = Learning(shards, blocks, labels, weighting, counts, train, places, execute)
+    run = Learning(shards, blocks, labels, weighting, counts, train, places, execute, start)
     if train.solver == "lbfgs":
         return _to_the_optimum(run, folder)
     course: list[Epoch] = []
-    for number in range(1, train.epochs + 1):
+    for number in range(1, train.epochs + 1) if shards else ():
         course.append(run.epoch(number))
         if _stops(course, train):
             break
-    kept = _kept(course, train)
+    kept = _kept(course, train) if shards else [0]
     estimators = [open_estimator(run.blank, run.place(number)) for number in kept]
     weights = np.mean([one.coef_.T for one in estimators], axis=0, dtype=np.float64)
     intercept = np.asarray(np.mean([one.intercept_ for one in estimators], axis=0, dtype=np.float64), np.float32)
     shutil.rmtree(places, ignore_errors=True)
+    last = estimators[-1]
     return LearnedWeights(
         weights=np.ascontiguousarray(weights.astype(np.float32)),
         intercept=intercept,
         course=tuple(course),
+        state=LearningState(
+            squares=np.ascontiguousarray(last.squares_),
+            intercept_squares=last.intercept_squares_,
+            rows_seen=last.rows_seen_,
+            label_rows=dict(zip(labels, counts, strict=True)),
+        ),
     )
 
 
@@ -154,13 +169,17 @@ class Learning:
         train: TrainConfig,
         places: Path,
         execute: Execute,
+        start: Start | None = None,
     ) -> None:
         self.shards, self.blocks, self.labels, self.weighting = shards, blocks, labels, weighting
         self.counts, self.train, self.places, self.execute = counts, train, places, execute
         self.blank = new_estimator(counts, train)
+        self.started = start is not None
+        if start is not None and not is_saved(self.place(0)):
+            save_estimator(started_from(start, self.blank, weighting, labels), self.place(0))
 
     def place(self, number: int) -> Path:
-        """Where the state after an epoch lies."""
+        """Where the state after an epoch lies; that of epoch 0 is what learning goes on from, if anything."""
         return self.places / f"{number:04d}"
 
     def epoch(self, number: int) -> Epoch:
@@ -179,7 +198,7 @@ class Learning:
 
     def _learned(self, number: int) -> OnlineLogisticRegression:
         order = epoch_order(self.shards, number - 1, self.train.seed)
-        before = self.place(number - 1) if number > 1 else None
+        before = self.place(number - 1) if number > 1 or self.started else None
         columns, classes = len(self.weighting.buckets), len(self.counts)
         if self.train.lanes > 1:
             return learn_epoch_in_lanes(self.blank, before, order, columns, classes, self.train.lanes, self.execute)

@@ -22,6 +22,7 @@ from pipeline.text.tfidf import Weighting
 from pipeline.train.calibration import Calibration
 from pipeline.train.decision import Decision
 from pipeline.train.logistic_kernel import probabilities, row_scores
+from pipeline.train.state import LearningState
 
 FORMAT = 1
 _PARTS = ("buckets", "idf", "weights", "intercept")
@@ -49,6 +50,8 @@ class TrainedModel:
         Its thresholds; None where the likeliest label is taken.
     lineage
         What it stems from: dataset, version, settings, libraries. No part of its content.
+    state
+        What learning can go on from. No part of its content; None for one that was loaded, or found by lbfgs.
     metrics, evaluation
         How good it was on its test rows, in short and in full. No part of its content.
     """
@@ -61,6 +64,7 @@ class TrainedModel:
     calibration: Calibration | None = None
     decision: Decision | None = None
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    state: LearningState | None = None
     metrics: Mapping[str, float | int] = field(default_factory=dict)
     evaluation: Mapping[str, Any] = field(default_factory=dict)
 
@@ -108,7 +112,8 @@ class TrainedModel:
     def save(self, folder: Path | str) -> None:
         """Writes the model into `folder`, made where it is missing.
 
-        Its files: model.json, weights.safetensors, lineage.json, metrics.json and evaluation.json.
+        Its files: model.json, weights.safetensors, lineage.json, metrics.json, evaluation.json, and state.safetensors
+        where it has a state.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -116,6 +121,8 @@ class TrainedModel:
             {name: np.ascontiguousarray(array) for name, array in self._arrays().items()},
             folder / "weights.safetensors",
         )
+        if self.state is not None:
+            self.state.save(folder)
         for name, facts in (
             ("model", {**self.specification(), "sha256": self.sha256}),
             ("lineage", self.lineage),

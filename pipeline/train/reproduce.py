@@ -11,6 +11,7 @@ from pipeline.text.config import FeatureConfig
 from pipeline.train.config import TrainConfig
 from pipeline.train.fit import FitResult, fit_model
 from pipeline.train.model import TrainedModel
+from pipeline.train.start import Start
 from storage.versions import Snapshot
 
 
@@ -36,7 +37,9 @@ class Reproduction:
         return self.expected == self.actual
 
 
-def reproduce_model(model: TrainedModel, snapshot: Snapshot, scratch: Path, execute: Execute) -> Reproduction:
+def reproduce_model(
+    model: TrainedModel, snapshot: Snapshot, scratch: Path, execute: Execute, start: Start | None = None
+) -> Reproduction:
     """The model trained again from the settings in its lineage.
 
     Parameters
@@ -49,11 +52,13 @@ def reproduce_model(model: TrainedModel, snapshot: Snapshot, scratch: Path, exec
         An empty folder, so that nothing of the first training is used again.
     execute
         Runs tasks.
+    start
+        What learning went on from, where the lineage names a model for that under "start".
 
     Raises
     ------
     ModelError
-        If the lineage lacks its settings, or names another version than `snapshot`.
+        If the lineage lacks its settings, or names another version than `snapshot`, or another start.
     """
     lineage = model.lineage
     version = snapshot.version
@@ -73,5 +78,23 @@ def reproduce_model(model: TrainedModel, snapshot: Snapshot, scratch: Path, exec
             f"its lineage holds settings that this version of textmill does not know ({error.error_count()} problems)",
             "Use the version of textmill that its lineage names under libraries",
         ) from error
-    result = fit_model(snapshot, features, train, scratch, execute, lineage)
+    _require_start(model, start)
+    result = fit_model(snapshot, features, train, scratch, execute, lineage, start)
     return Reproduction(expected=model.sha256, actual=result.model.sha256, result=result)
+
+
+def _require_start(model: TrainedModel, start: Start | None) -> None:
+    wanted, given = model.lineage.get("start"), None if start is None else start.to_dict()
+    if (wanted is None) != (given is None):
+        raise ModelError(
+            model.sha256[:12],
+            f"it learned on from {wanted['model']}, which is not given" if wanted else "it learned on from no model",
+            "Give the model that its lineage names under start, and no other",
+        )
+    differing = [name for name in given or () if (wanted or {}).get(name) != (given or {})[name]]
+    if differing:
+        raise ModelError(
+            model.sha256[:12],
+            f"it learned on from another model than {(given or {})['model']}: {', '.join(differing)} differ",
+            "Give the model that its lineage names under start",
+        )

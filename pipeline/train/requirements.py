@@ -1,6 +1,6 @@
 """What rows must be like to train and test a classifier, checked once they are counted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.errors import DataError
 from pipeline.text.tfidf import Weighting
@@ -8,8 +8,10 @@ from pipeline.train.config import TrainConfig
 from pipeline.train.hashed import HashedBlock
 
 
-def require_trainable(blocks: Sequence[HashedBlock], train: TrainConfig) -> dict[str, int]:
-    """Rows that train by label, in the order of the labels.
+def require_trainable(
+    blocks: Sequence[HashedBlock], train: TrainConfig, learned: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Rows that train by label, in the order of the labels; those that an earlier model has `learned` count too.
 
     Raises
     ------
@@ -18,7 +20,7 @@ def require_trainable(blocks: Sequence[HashedBlock], train: TrainConfig) -> dict
     """
     rows = sum(block.rows for block in blocks)
     testing = sum(block.test_rows for block in blocks)
-    counts: dict[str, int] = {}
+    counts: dict[str, int] = dict(learned or {})
     for block in blocks:
         for label, number in block.train_labels.items():
             counts[label] = counts.get(label, 0) + number

@@ -76,6 +76,10 @@ class Sides:
     left_out: Flags
     validates: Flags
 
+    def among(self, chosen: Flags) -> "Sides":
+        """The sides of the chosen rows."""
+        return Sides(tests=self.tests[chosen], left_out=self.left_out[chosen], validates=self.validates[chosen])
+
 
 def sides_of(table: pa.Table, text: pa.Array, train: TrainConfig, plan: SplitPlan = NO_PLAN) -> Sides:
     """The side of each row.

@@ -12,7 +12,7 @@ from textmill.cli.verb import verb
 from textmill.report.units import count, counted
 
 _LISTED = 'Source files are listed by: textmill query "SELECT DISTINCT source FROM _system.sources"'
-_SHOWN = ("model", "dataset", "version", "made_by", "run", "made_of")
+_SHOWN = ("model", "dataset", "version", "made_by", "run", "made_of", "started_from")
 
 
 @verb(
@@ -58,7 +58,7 @@ def _of_version(opened: Store, name: str, at: int | str | None) -> dict[str, Any
 
 def _of_model(opened: Store, model: str) -> dict[str, Any]:
     record = opened.model(model)
-    told: dict[str, Any] = {"model": record["id"]}
+    told: dict[str, Any] = {"model": record["id"], "started_from": (record.get("start") or {}).get("model")}
     dataset = record.get("dataset")
     name = dataset.get("name") if isinstance(dataset, dict) else dataset
     return told | (_of_version(opened, name, f"model:{record['id']}") if name in opened.names() else {})
@@ -71,9 +71,7 @@ def _print(told: dict[str, Any]) -> None:
             [(e["dataset"], e["version"], count(e["rows"]), ", ".join(e["models"])) for e in told["reached"]],
         )
         return
-    pairs = [
-        (key.replace("_", " "), told.get(key)) for key in ("model", "dataset", "version", "made_by", "run", "made_of")
-    ]
+    pairs = [(key.replace("_", " "), told.get(key)) for key in _SHOWN]
     print_pairs([*pairs, ("models", ", ".join(told.get("models", ())))])
     sources = told.get("sources", {})
     click.echo(f"\n{counted(len(sources), 'source file')}:")

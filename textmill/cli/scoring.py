@@ -13,6 +13,7 @@ from pipeline.scoring import Scored, evaluate_version, is_trained_on, score_file
 from pipeline.train.evaluate import evaluation, label_figures, metrics
 from pipeline.train.model import load_model
 from pipeline.train.reproduce import reproduce_model
+from pipeline.train.start import find_start
 from storage.store import Store
 from textmill.api import model_folder
 from textmill.cli.failures import FAILED
@@ -243,11 +244,13 @@ def reproduce(ctx: click.Context, model_id: str, cluster: ClusterConfig, store: 
     folder = model_folder(model_id, opened)
     model = load_model(folder)
     snapshot = opened.snapshot(str(model.lineage.get("dataset")), model.lineage.get("version"))
+    earlier = model.lineage.get("start")
+    start = find_start(opened, earlier["model"]) if earlier else None
     with (
         listening(messages(), silent=as_json) as listener,
         executing(listener, cluster, shared=opened.layout.stagings) as (execute, scratch),
     ):
-        again = reproduce_model(model, snapshot, scratch / "features", execute)
+        again = reproduce_model(model, snapshot, scratch / "features", execute, start)
     facts: dict[str, Any] = {
         "model": folder.name,
         "equal": again.equal,
