@@ -82,8 +82,8 @@ def go(store, monkeypatch):
     """The command line with this thread in the place of a cluster."""
 
     @contextmanager
-    def here(listener, *, workers, beside=None):
-        scratch = store.cache("scratch", str(workers))
+    def here(listener, cluster, *, beside=None, shared=None):
+        scratch = store.cache("scratch", str(cluster.workers))
         yield run_here, scratch
 
     monkeypatch.setattr("textmill.cli.scoring.executing", here)
