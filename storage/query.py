@@ -20,7 +20,8 @@ from storage.pruning import Scanned
 from storage.sandbox import (
     DEFAULT_MEMORY_BYTES,
     add_views,
-    close_off,
+    close_files,
+    lock_settings,
     new_spill_folder,
     open_database,
     require_reading,
@@ -150,13 +151,14 @@ class QueryResult:
         connection = self._connection = open_database(self._spill, memory_bytes)
         with told(self._query, self._names):
             add_views(connection, relations.views, relations.tables, relations.files)
+            close_files(connection, relations.files)
         statement = require_reading(connection, self._query)
         with told(self._query, self._names):
             if self._page is not None:
                 connection.execute(f"SET disabled_optimizers = '{_PAGE_DEPENDENT}'")
                 if not keeps_order(connection, statement):
                     connection.execute("SET threads = 1")
-            close_off(connection, relations.files)
+            lock_settings(connection)
             relation = connection.sql(statement)
             if self._page is None:
                 return relation.to_arrow_reader(BATCH_ROWS)

@@ -30,7 +30,6 @@ _CLOSED = {
 _EXPLAIN = re.compile(r"\s*explain\b\s*(?P<options>\([^)]*\))?", re.IGNORECASE)
 _UNKNOWN_TABLE = re.compile(r"Table with name (\S+) does not exist")
 _LINE = re.compile(r"LINE \d+:.*")
-_READING = (duckdb.StatementType.SELECT,)
 
 
 def open_database(spill: Path, memory_bytes: int, threads: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -39,17 +38,32 @@ def open_database(spill: Path, memory_bytes: int, threads: int | None = None) ->
     for setting, value in _CLOSED.items():
         connection.execute(f"SET {setting} = {str(value).lower()}")
     connection.execute(f"SET memory_limit = '{memory_bytes}B'")
-    connection.execute(f"SET temp_directory = {literal(str(spill))}")
+    # Without a place of its own, the other would tell where the user's home is.
+    for setting in ("temp_directory", "secret_directory"):
+        connection.execute(f"SET {setting} = {literal(str(spill))}")
     connection.execute(f"SET threads = {threads or os.cpu_count() or 1}")
     connection.execute("SET enable_progress_bar = false")
     return connection
 
 
-def close_off(connection: duckdb.DuckDBPyConnection, files: Iterable[str]) -> None:
-    """Nothing; the connection can open these files only, and its settings are fixed."""
+def close_files(connection: duckdb.DuckDBPyConnection, files: Iterable[str]) -> None:
+    """Nothing; the connection can open these files only. Its settings can still be changed: see `close_off`."""
     connection.execute(f"SET allowed_paths = {list_of(files)}")
     connection.execute("SET enable_external_access = false")
+
+
+def lock_settings(connection: duckdb.DuckDBPyConnection) -> None:
+    """Nothing; the connection's settings are fixed."""
     connection.execute("SET lock_configuration = true")
+
+
+def close_off(connection: duckdb.DuckDBPyConnection, files: Iterable[str]) -> None:
+    """Nothing; the connection can open these files only, and its settings are fixed.
+
+    Text of others is given to no connection that has its files open: planning alone reads files and tells of them.
+    """
+    close_files(connection, files)
+    lock_settings(connection)
 
 
 def add_views(
@@ -86,20 +100,28 @@ def require_reading(connection: duckdb.DuckDBPyConnection, query: str) -> str:
     with told(query, ()):
         statements = connection.extract_statements(query)
         explained = _EXPLAIN.match(query)
-        if len(statements) == 1 and explained and statements[0].type == duckdb.StatementType.EXPLAIN:
+        if len(statements) == 1 and explained and _kind(statements[0]) == duckdb.StatementType.EXPLAIN:
             inner = connection.extract_statements(query[explained.end() :])
             options = (explained["options"] or "").casefold()
-            if [one.type for one in inner] == list(_READING) and "analyze" not in options:
+            if [_kind(one) for one in inner] == [duckdb.StatementType.SELECT] and "analyze" not in options:
                 return query
     if len(statements) != 1:
         raise QueryError(_short(query), f"{len(statements)} statements", "Write exactly one query.")
-    if statements[0].type not in _READING:
+    if (kind := _kind(statements[0])) != duckdb.StatementType.SELECT:
         raise QueryError(
             _short(query),
-            f"{statements[0].type.name} is not allowed: queries read, and nothing else",
+            f"{'this' if kind is None else kind.name} is not allowed: queries read, and nothing else",
             "Write a SELECT; versions are made by jobs.",
         )
     return query.rstrip().rstrip(";")
+
+
+def _kind(statement: duckdb.Statement) -> duckdb.StatementType | None:
+    """None for a kind that DuckDB has, and its Python package has no name for."""
+    try:
+        return statement.type
+    except ValueError:
+        return None
 
 
 @contextmanager

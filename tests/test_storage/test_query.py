@@ -196,11 +196,35 @@ ATTACKS = [
     "DELETE FROM reviews",
     "CREATE MACRO f(x) AS x",
     "IMPORT DATABASE '/tmp'",
+    "UPDATE EXTENSIONS",
+    "MERGE INTO reviews USING reviews ON true WHEN MATCHED THEN DELETE",
+    "WITH gone AS (DELETE FROM reviews RETURNING *) FROM gone",
+    "PIVOT '{secret}' ON x",
+    "SUMMARIZE '{secret}'",
+    "DESCRIBE '{secret}'",
+    "EXPLAIN FROM '{secret}'",
+    "WITH reviews AS (FROM '{secret}') FROM reviews",
+    "SELECT x.nope FROM '{secret}' x",
+    "FROM read_text('/proc/self/environ')",
+    "FROM read_blob('{file}', '{secret}')",
+    "FROM json_execute_serialized_sql(json_serialize_sql('SELECT * FROM ''{secret}'''))",
+    "ATTACH '{secret}' AS x (READ_ONLY)",
+    "COMMENT ON VIEW reviews IS 'x'",
+    "CALL enable_logging(storage = 'file')",
+    "PRAGMA profiling_output = '/tmp/textmill-attack.json'",
+    "SET VARIABLE x = 1",
+    "SET temp_directory = '/tmp'",
+    "FROM arrow_scan(1, 2, 3)",
+    "FROM secret_table, reviews",
 ]
 
+#: What is planned differs by whether there is a page, and so does the moment at which files are closed.
+LIMITS = [None, 5]
 
+
+@pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_untrusted_text_can_only_read_the_store(store, attack, tmp_path):
+def test_untrusted_text_can_only_read_the_store(store, attack, limit, tmp_path):
     secret_table = pa.table({"x": [1]})
     secret = tmp_path / "secret.parquet"
     pq.write_table(secret_table, secret)
@@ -211,10 +235,42 @@ def test_untrusted_text_can_only_read_the_store(store, attack, tmp_path):
     link.symlink_to("/etc/passwd")
     query = attack.format(secret=secret, file=file, link=link)
     with pytest.raises(errors.QueryError):
-        answer(store, query)
+        answer(store, query, limit=limit)
     assert Path(file).read_bytes() == before
     assert not list(Path("/tmp").glob("textmill-attack*"))
     assert answer(store, "from reviews") == [{"text": "a"}]
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize(
+    "reading",
+    [
+        "SELECT nope FROM read_parquet('{folder}/secret.parquet')",
+        "SELECT nope FROM '{folder}/secret.parquet'",
+        "FROM read_json('{folder}/secret.txt')",
+        "FROM read_ndjson('{folder}/secret.txt')",
+        "FROM read_csv('{folder}/secret.txt', columns = {{'a': 'INT'}})",
+        "FROM read_parquet('{folder}/secret.txt')",
+        "SELECT (SELECT max(nope) FROM read_csv('{folder}/secret.txt'))",
+        "FROM read_parquet('{folder}/missing.parquet')",
+        "FROM glob('{folder}/*')",
+    ],
+)
+def test_planning_tells_nothing_of_other_files(store, tmp_path, reading, limit):
+    pq.write_table(pa.table({"hidden_name": ["hidden value"]}), tmp_path / "secret.parquet")
+    (tmp_path / "secret.txt").write_text('hidden_name, "hidden value\n{"hidden": ')
+    commit(store, "r1", pa.table({"text": ["a"]}))
+    with pytest.raises(errors.QueryError, match="not allowed") as told:
+        answer(store, reading.format(folder=tmp_path), limit=limit)
+    assert "hidden" not in str(told.value)
+    assert "Malformed" not in str(told.value)
+
+
+def test_settings_tell_nothing_of_the_user(store):
+    commit(store, "r1", pa.table({"text": ["a"]}))
+    values = answer(store, "SELECT value FROM duckdb_settings()")
+    home = str(Path.home())
+    assert not [row for row in values if home in str(row["value"]) and store.uri not in str(row["value"])]
 
 
 def test_files_outside_the_query_stay_closed(store):

@@ -166,6 +166,14 @@ def test_query(run, tmp_path):
     assert twins[1].split() == ["1", "2"]
 
 
+def test_query_prints_times_that_python_has_not(run):
+    select = "SELECT DATE '290000-01-01' AS far, TIMESTAMP 'infinity' AS never, DATE '2020-01-02' AS day"
+    found = json.loads(run(f'query "{select}" --json').stdout)
+    assert found["day"] == "2020-01-02"
+    assert all(isinstance(found[name], str) for name in ("far", "never"))
+    assert len(run(f'query "{select}"').stdout.splitlines()) == 2
+
+
 def test_query_pages_fit_together(run):
     line = "query 'SELECT i FROM range(250) t(i)'"
     first = run(line)

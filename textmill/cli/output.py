@@ -128,7 +128,24 @@ def print_batches(schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, as_js
 def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[object, ...]]:
     # Columns, not dicts: a query may give two columns one name.
     for batch in batches:
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        yield from zip(*map(_values, batch.columns), strict=True)
+
+
+def _values(column: pa.Array) -> list[object]:
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError):
+        return [_value(each) for each in column]
+
+
+def _value(each: pa.Scalar) -> object:
+    try:
+        return each.as_py()
+    except (OverflowError, ValueError):  # a day beyond the year 9999, or infinity
+        try:
+            return each.cast(pa.string()).as_py()
+        except pa.ArrowException:
+            return f"<{each.type} that Python has no value for>"
 
 
 def _is_number(kind: pa.DataType) -> bool:
