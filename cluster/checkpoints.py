@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import pickle
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +70,7 @@ class Checkpoints:
     def prepare(self, stage: str, tasks: Sequence[Any]) -> Prepared:
         """The answers that are there and the tasks that are left."""
         contents = Contents(merged_graph(tasks), f"{self._salt}/{stage}")
-        folder = self._folder / stage.replace(" ", "-")
+        folder = self._place(stage)
         folder.mkdir(parents=True, exist_ok=True)
         known: dict[int, Any] = {}
         left: dict[int, tuple[Any, Path]] = {}
@@ -96,6 +97,13 @@ class Checkpoints:
             alone = _alone(graph, key, users) if len(tasks) > 1 else ()
             graph[pending[number]] = Task.fuse(*alone, kept)
         return Prepared(known=known, pending=pending, graph=cull(graph, list(pending.values())))
+
+    def drop(self, stage: str) -> None:
+        """Nothing; what the tasks of a stage have answered is done again."""
+        shutil.rmtree(self._place(stage), ignore_errors=True)
+
+    def _place(self, stage: str) -> Path:
+        return self._folder / stage.replace(" ", "-")
 
     def _keep_chain(self, graph: dict[Any, GraphNode], contents: Contents, key: Any, folder: Path) -> None:
         """Nothing; a long chain in `graph` starts where an earlier attempt left it, and keeps what comes between."""

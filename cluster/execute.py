@@ -10,7 +10,7 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from cluster.checkpoints import Checkpoints, Prepared
-from cluster.errors import ClusterLostError, StalledError, WorkerLostError
+from cluster.errors import ClusterLostError, StalledError, WorkerLostError, WorkersUnfitError
 from cluster.progress import ProgressListener
 from cluster.session import Session
 
@@ -155,6 +155,7 @@ class ClientExecute:
             count.one_more(number, results[number])
             if isinstance(self._cluster, Session):
                 self._cluster.progressed()
+        self._vet(stage)
 
     def _result(self, stage: str, future: Future) -> Any:
         """What the task answered. A worker that dies with it at the last moment has it done once more elsewhere."""
@@ -220,8 +221,22 @@ class ClientExecute:
         except OSError as error:
             raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
         self._on_workers(len(workers))
+        self._vet(stage)
         able = [one for one in workers if one["status"] != "paused" or one["metrics"].get("executing", 0)]
         return len(workers), len(able)
+
+    def _vet(self, stage: str) -> None:
+        """Nothing where all workers are fit. Where one is not, no answer counts: it may be from there."""
+        if not isinstance(self._cluster, Session):
+            return
+        try:
+            self._cluster.provider.vet()
+        except WorkersUnfitError:
+            if self._checkpoints is not None:
+                self._checkpoints.drop(stage)
+            raise
+        except OSError as error:
+            raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
 
     def _lost(self, stage: str) -> ClusterLostError | None:
         if isinstance(self._cluster, Session):

@@ -1,6 +1,6 @@
 """Looking at a cluster's workers before any work is given to them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import cloudpickle
@@ -43,15 +43,68 @@ def asked(client: Client, function: Any, *arguments: Any) -> dict[str, Any]:
     return dict(answers)
 
 
-def require_fit(client: Client) -> None:
-    """Nothing where every worker has the same textmill and the same libraries as this process.
+class Vetting:
+    """Who of a cluster's workers was found to have the same textmill, so that those who come later are looked at too.
+
+    Parameters
+    ----------
+    wanted
+        Whether anyone is looked at.
+    """
+
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted = wanted
+        self._fit: set[str] = set()
+
+    def begin(self, client: Client) -> None:
+        """Nothing where every worker of a new cluster is fit.
+
+        Raises
+        ------
+        WorkersUnfitError
+            If one is not, or does not answer.
+        """
+        self._fit = set()
+        if self._wanted:
+            self._fit = set(require_fit(client))
+
+    def go_on(self, client: Client) -> None:
+        """Nothing where those who came since are fit too. One that does not answer now is asked the next time.
+
+        Raises
+        ------
+        WorkersUnfitError
+            If one is not.
+        OSError
+            If the scheduler is lost.
+        """
+        if not self._wanted:
+            return
+        there = set(client.scheduler_info(n_workers=-1)["workers"])
+        new = there - self._fit
+        if not new:
+            return
+        answers = client.run(probes.describe, workers=sorted(new), on_error="return", callback_timeout=_ANSWER_S)
+        told = {worker: answer for worker, answer in answers.items() if not isinstance(answer, Exception)}
+        _require_same(told)
+        self._fit = (self._fit & there) | set(told)
+
+
+def require_fit(client: Client) -> Iterable[str]:
+    """The workers' addresses, where every one has the same textmill and the same libraries as this process.
 
     Raises
     ------
     WorkersUnfitError
         With every difference found.
     """
-    problems = tuple(unfit(descriptions(client)))
+    told = descriptions(client)
+    _require_same(told)
+    return told
+
+
+def _require_same(told: Mapping[str, Mapping[str, Any]]) -> None:
+    problems = tuple(unfit(told))
     if problems:
         raise WorkersUnfitError(problems)
 

@@ -11,7 +11,7 @@ from distributed import Client, Security
 
 from cluster.errors import ProfileError, WorkersUnfitError
 from cluster.network import is_loopback
-from cluster.preflight import require_fit
+from cluster.preflight import Vetting
 from cluster.profiles.settings import AddressProfile
 from cluster.providers.provider import say_goodbye
 from cluster.shipping import ship
@@ -37,7 +37,8 @@ class AddressCluster:
     """
 
     def __init__(self, name: str, profile: AddressProfile, tls: TlsFolder | None, *, fit: bool = True) -> None:
-        self._fit = fit
+        # Workers that are sent the code are looked at in any case.
+        self._vetting = Vetting(wanted=fit or profile.ship)
         self.workers = profile.workers or 1
         self.memory_bytes = profile.memory or 0
         self._name = name
@@ -66,13 +67,12 @@ class AddressCluster:
     def _make_fit(self, client: Client) -> None:
         """Nothing; the workers have the same textmill, theirs or ours."""
         try:
-            require_fit(client)
+            self._vetting.begin(client)
         except WorkersUnfitError:
-            if self._profile.ship:
-                ship(client)
-                require_fit(client)
-            elif self._fit:
+            if not self._profile.ship:
                 raise
+            ship(client)
+            self._vetting.begin(client)
 
     def _awaited(self, client: Client) -> dict[str, dict[str, Any]]:
         """The workers, as many as the profile asks for."""
@@ -93,6 +93,11 @@ class AddressCluster:
 
     def mend(self) -> None:
         """Nothing, likewise."""
+
+    def vet(self) -> None:
+        """Nothing where workers that came since are fit too."""
+        if self._client is not None:
+            self._vetting.go_on(self._client)
 
     def lost(self) -> str | None:
         """None: the client knows better."""

@@ -12,7 +12,7 @@ from distributed import Client
 
 from cluster.errors import ProfileError
 from cluster.network import is_loopback
-from cluster.preflight import require_fit
+from cluster.preflight import Vetting
 from cluster.profiles.settings import GatewayProfile
 from cluster.providers.provider import say_goodbye
 
@@ -40,7 +40,7 @@ class GatewayCluster:
         self.memory_bytes = profile.memory or 0
         self._name = name
         self._profile = profile
-        self._fit = fit
+        self._vetting = Vetting(wanted=fit)
         self._gateway: Any = None
         self._cluster: Any = None
         self._client: Client | None = None
@@ -71,8 +71,7 @@ class GatewayCluster:
             self.close()
             raise ProfileError(self._name, problem) from error
         workers = self._awaited(self._client)
-        if self._fit:
-            require_fit(self._client)
+        self._vetting.begin(self._client)
         limits = [int(one.get("memory_limit") or 0) for one in workers.values()]
         self.memory_bytes = self.memory_bytes or min(limits, default=0)
         return self._client
@@ -130,6 +129,11 @@ class GatewayCluster:
 
     def mend(self) -> None:
         """Nothing: the server replaces workers."""
+
+    def vet(self) -> None:
+        """Nothing where workers that came since are fit too."""
+        if self._client is not None:
+            self._vetting.go_on(self._client)
 
     def lost(self) -> str | None:
         """None: the client knows better."""

@@ -116,6 +116,9 @@ class LocalThreads:
     def mend(self) -> None:
         """Nothing: threads do not die alone."""
 
+    def vet(self) -> None:
+        """Nothing: they are this process."""
+
     def lost(self) -> str | None:
         """None: the scheduler lives as long as this process."""
         return None

@@ -35,6 +35,17 @@ class Provider(Protocol):
     def mend(self) -> None:
         """Nothing; workers that ended for good are replaced, where that is up to us."""
 
+    def vet(self) -> None:
+        """Nothing where workers that came since `open` have the same textmill, as those who were there do.
+
+        Raises
+        ------
+        WorkersUnfitError
+            If one has another.
+        OSError
+            If the scheduler is lost.
+        """
+
     def lost(self) -> str | None:
         """Why the scheduler is known to be gone; None where it is not."""
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from distributed import Client
 
 from cluster.errors import ProfileError
-from cluster.preflight import require_fit
+from cluster.preflight import Vetting
 from cluster.providers.adapting import Adapting
 from cluster.providers.commands import WorkerTerms, start_scheduler
 from cluster.providers.handles import Handle
@@ -93,6 +93,7 @@ class StartedCluster:
         self._address = ""
         self._client: Client | None = None
         self._replaced = 0
+        self._vetting = Vetting(wanted=launcher.elsewhere)
 
     def open(self) -> Client:
         """A client of a new cluster, with workers there."""
@@ -108,8 +109,7 @@ class StartedCluster:
         security = launcher.tls.security() if launcher.tls is not None else None
         self._client = Client(self._address, security=security, set_as_default=True, timeout=launcher.start_s)
         self._await_workers(self._client)
-        if launcher.elsewhere:
-            require_fit(self._client)
+        self._vetting.begin(self._client)
         return self._client
 
     def _await_workers(self, client: Client) -> None:
@@ -163,6 +163,11 @@ class StartedCluster:
                 self._handles[number] = self._start(number)
         if self._adapting is not None and self._client is not None:
             self._adapting.look(self._client, self.workers, self.scale)
+
+    def vet(self) -> None:
+        """Nothing where workers that came since are fit too."""
+        if self._client is not None:
+            self._vetting.go_on(self._client)
 
     def lost(self) -> str | None:
         """Why the scheduler is known to be gone."""

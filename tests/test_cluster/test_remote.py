@@ -14,13 +14,18 @@ from pathlib import Path
 
 import psutil
 import pytest
+from dask import delayed
 from services import PATIENCE_S, awaited, dask_cluster, gateway, running, sshd
 
+from cluster.checkpoints import Checkpoints
 from cluster.errors import ProfileError, TlsError, WorkersUnfitError
+from cluster.execute import ClientExecute
 from cluster.profiles.settings import KINDS
 from cluster.profiles.sources import Named
+from cluster.progress import Silence
 from cluster.providers.open import provider_of
 from cluster.providers.provider import Places, opened
+from cluster.session import Session
 from cluster.tls import TlsFolder, init_tls
 from pipeline.config import ClusterConfig
 
@@ -184,6 +189,24 @@ def bare(tmp_path_factory):
         if "textmill" not in path.name and not path.name.endswith(".pth"):
             (there / path.name).symlink_to(path)
     return str(folder / "bin/python")
+
+
+def test_a_worker_without_textmill_that_comes_late_is_refused_and_no_answer_of_its_stage_counts(bare, tmp_path):
+    with dask_cluster(tmp_path / "dask", workers=1) as address:
+        kept = Checkpoints(tmp_path / "done", tmp_path, "")
+        with Session(provider("address", tmp_path, address=address)) as session:
+            execute = ClientExecute(session, Silence(), PATIENCE_S, 0, checkpoints=kept)
+            tasks = [delayed(abs, pure=False)(-number) for number in range(6)]
+            assert execute("first", tasks[:3]) == [0, 1, 2]
+            worker = [bare, "-m", "dask", "worker", address, "--host", "127.0.0.1", "--no-dashboard"]
+            with running(worker, tmp_path / "late.log"):
+                awaited(lambda: len(session.client.scheduler_info(n_workers=-1)["workers"]) == 2, "the late worker")
+                with pytest.raises(
+                    WorkersUnfitError, match=r"textmill is missing there; run there: \S+ -m pip install"
+                ):
+                    execute("second", tasks[3:])
+    assert len(list((tmp_path / "done" / "first").iterdir())) == 3
+    assert not (tmp_path / "done" / "second").exists()
 
 
 def finder():

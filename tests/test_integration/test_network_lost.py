@@ -112,6 +112,9 @@ class Behind:
                 "worker", self.wire.address, "--nworkers", "2", "--nthreads", "1", "--no-dashboard"
             )
 
+    def vet(self):
+        pass
+
     def lost(self):
         return None
 
