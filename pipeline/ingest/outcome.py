@@ -26,8 +26,8 @@ def require_records(plan: SourcePlan) -> None:
     """
     if not plan.blocks:
         raise DataError(
-            f"no usable rows: the input has no records ({len(plan.files)} files, all empty); nothing was committed",
-            "Check [source] files",
+            f"no usable rows: the input has no records ({'; '.join(plan.notes)}); nothing was committed",
+            "Check [source] files; where the first record holds values instead of names, set [source] header = false",
         )
 
 

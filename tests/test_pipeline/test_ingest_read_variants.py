@@ -1,5 +1,9 @@
 """Inputs of the kinds that go wrong, in other shapes than the trouble collection's."""
 
+import gzip
+import io
+import random
+import tarfile
 from datetime import datetime
 
 import pyarrow as pa
@@ -8,7 +12,7 @@ import pytest
 from reading_cases import read_all
 
 from pipeline.config import parse_job
-from pipeline.errors import JobFileError
+from pipeline.errors import DataError, JobFileError, SourceError
 from pipeline.execute import run_here
 from pipeline.ingest.flow import ingest
 from storage.errors import SchemaMismatchError
@@ -126,3 +130,121 @@ def test_rows_that_do_not_fit_those_stored_are_refused_before_any_row_is_read(tm
     casts = [{"op": "cast", "column": "note", "type": "int"}] if second[0] == "t" else []
     with pytest.raises(SchemaMismatchError, match="case does not count" if not casts else "int64 in the new rows"):
         flow(tmp_path, "second", mode="append", clean=casts, refused=True)
+
+
+@pytest.mark.parametrize("name", ["b.csv", "b.tsv", "b.jsonl", "b.txt", "b.csv.gz"])
+@pytest.mark.parametrize("blank", [" \n  \n\t\r\n", " \n" * 600_000])
+def test_files_of_white_space_add_no_column(tmp_path, name, blank):
+    data = gzip.compress(blank.encode()) if name.endswith("gz") else blank
+    put(tmp_path, {"a.csv": "text,label\na,x\n", name: data})
+    read = read_all(["a.csv", name], tmp_path, tmp_path)
+    assert read.plan.schema.names == ["text", "label"]
+    assert read.table.num_rows == 1
+    assert read.plan.notes == (f"{name}: empty: blank lines only",)
+
+
+def test_a_header_that_comes_again_is_told_from_rows(tmp_path):
+    one, other = '"id","text"\n1,a\n2,b\n', '"id","text"\n3,c\nid,text\n4,"d"\n'
+    put(
+        tmp_path,
+        {"a.csv": f"\ufeff{one}\ufeff{other}", "b.csv.gz": gzip.compress(one.encode()) + gzip.compress(other.encode())},
+    )
+    for name in ("a.csv", "b.csv.gz"):
+        read = read_all(name, tmp_path, tmp_path, block=9)
+        assert read.rejected == {"repeated_header": 2}
+        assert read.kept.select(["id", "text"]).to_pydict() == {
+            "id": ["1", "2", "3", "4"],
+            "text": ["a", "b", "c", "d"],
+        }
+
+
+def test_a_byte_order_mark_may_come_twice(tmp_path):
+    put(tmp_path, {"a.csv": '\ufeff\ufeff"label",text\nx,a\n'})
+    assert read_all("a.csv", tmp_path, tmp_path).plan.schema.names == ["label", "text"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "actual"), [("utf-16", "utf-8"), ("utf-16-be", "gb18030"), ("utf-8", "utf-16-le")]
+)
+def test_an_encoding_that_the_bytes_exclude_is_an_error(tmp_path, declared, actual):
+    put(tmp_path, {"a.csv": "id,text\n1,快递太慢\n".encode(actual)})
+    with pytest.raises(SourceError, match=rf"a\.csv.*{declared}.*encoding"):
+        read_all("a.csv", tmp_path, tmp_path, encoding=declared)
+    assert read_all("a.csv", tmp_path, tmp_path).kept["text"].to_pylist() == ["快递太慢"]
+
+
+def test_archives_and_data_that_is_no_text_are_refused(tmp_path):
+    rows = b"id,text\n" + b"1,a\n" * 50
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        about = tarfile.TarInfo("a.csv")
+        about.size = len(rows)
+        archive.addfile(about, io.BytesIO(rows))
+    noise = random.Random(1).randbytes(20_000)
+    put(
+        tmp_path,
+        {"a.csv.gz.gz": gzip.compress(gzip.compress(rows)), "a.tar.gz": gzip.compress(tar.getvalue()), "a.csv": noise},
+    )
+    for name, what in (("a.csv.gz.gz", "packed once more"), ("a.tar.gz", "tar archive"), ("a.csv", "cannot be told")):
+        with pytest.raises(SourceError, match=what):
+            read_all(name, tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("inner", ["two, parts", "two\nlines", "it''s two, parts"])
+def test_single_quotes_that_alone_make_the_records_alike(tmp_path, inner):
+    rows = "".join(f"{i},'{inner} {i}',x\n" for i in range(30))
+    plain = "".join(f"{i},'plain {i}',x\n" for i in range(30, 40))
+    put(tmp_path, {"1.csv": "id,text,label\n" + rows, "2.csv": "id,text,label\n" + plain})
+    read = read_all("*.csv", tmp_path, tmp_path, block=50)
+    assert read.rejected == {}
+    assert read.kept["text"].to_pylist()[:2] == [inner.replace("''", "'") + f" {i}" for i in range(2)]
+    assert read.kept["text"].to_pylist()[30] == "plain 30"
+
+
+def test_apostrophes_are_no_quotes(tmp_path):
+    put(tmp_path, {"a.csv": "id,text\n1,'twas late\n2,it's fine\n3,'quoted'\n4,dogs'\n"})
+    assert read_all("a.csv", tmp_path, tmp_path).kept["text"].to_pylist() == [
+        "'twas late",
+        "it's fine",
+        "'quoted'",
+        "dogs'",
+    ]
+
+
+def test_as_many_quotes_as_not_between_tabs_are_text(tmp_path):
+    rows = ['他说"好"\t"引号开头', '"全部"引用\t投诉', '没有\t"结尾"', '5"6\tx"']
+    put(tmp_path, {"a.tsv": "\n".join(rows) + "\n"})
+    read = read_all("a.tsv", tmp_path, tmp_path, names=("text", "label"))
+    assert ["\t".join(row.values()) for row in read.kept.select(["text", "label"]).to_pylist()] == rows
+
+
+def test_fields_marked_off_as_hive_does(tmp_path):
+    put(tmp_path, {"000000_0": "1\x01太慢\x01差\n2\x01很快, 好\x01好\n3\x01一般\x01中\n"})
+    read = read_all("000000_0", tmp_path, tmp_path, names=("id", "text", "label"))
+    assert read.kept["text"].to_pylist() == ["太慢", "很快, 好", "一般"]
+
+
+def test_an_input_of_one_record_says_how_to_read_it(tmp_path):
+    put(tmp_path, {"a.csv": "hello,world\n"})
+    with pytest.raises(DataError, match=r"a\.csv: empty: a header only.*header = false"):
+        flow(tmp_path)
+
+
+@pytest.mark.parametrize("columns", [{}, {"text": "内容"}])
+def test_pieces_of_a_file_whose_header_stayed_with_the_first(tmp_path, columns):
+    rows = [f"{i},第{i}条 内容,{'好差'[i % 2]}\n" for i in range(30)]
+    pieces = {f"x-{n}.csv": "".join(rows[n * 10 : n * 10 + 10]) for n in range(3)}
+    pieces["x-0.csv"] = "编号,内容,标签\n" + pieces["x-0.csv"]
+    put(tmp_path, pieces)
+    read = read_all("*.csv", tmp_path, tmp_path, columns=columns)
+    text = "text" if columns else "内容"
+    assert read.plan.schema.names == ["编号", text, "标签"]
+    assert read.table[text].to_pylist() == [f"第{i}条 内容" for i in range(30)]
+    assert read.plan.notes == (
+        "2 files without a header, whose columns are called as in the files beside: x-1.csv, x-2.csv",
+    )
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path):
+    put(tmp_path, {"a.csv": b"id,te\xffxt\n" + "1,好\n".encode() * 9})
+    assert read_all("a.csv", tmp_path, tmp_path).plan.notes == ("a.csv: with bytes in column names that are not text",)

@@ -34,6 +34,8 @@ class SourceFile:
         Its size as it lies there.
     columns
         Its own columns, in order, before renaming.
+    header
+        Fields of its first record, where that holds the names of the columns; () otherwise.
     empty
         Whether it has no record.
     note
@@ -64,6 +66,7 @@ class SourceFile:
     dialect: Dialect | None
     bytes: int
     columns: tuple[str, ...]
+    header: tuple[str, ...]
     empty: bool
     note: str
     data_path: str

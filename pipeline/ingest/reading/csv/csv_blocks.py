@@ -1,5 +1,7 @@
 """A piece of delimited text, or of plain lines, as a frame."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -8,7 +10,7 @@ import pyarrow.compute as pc
 from pipeline.ingest.reading.csv.dialect import LINES
 from pipeline.ingest.reading.csv.strays import set_strays_apart
 from pipeline.ingest.reading.csv.tokenizer import Records, find_records, text_columns
-from pipeline.ingest.reading.csv.verdicts import REASONS, SOUND
+from pipeline.ingest.reading.csv.verdicts import REASONS, REPEATED_HEADER, SOUND
 from pipeline.ingest.reading.files.bytes_in import read_range
 from pipeline.ingest.reading.framing import frame_of
 from pipeline.ingest.reading.source_plan import Piece
@@ -31,7 +33,9 @@ def read_csv(piece: Piece) -> pa.Table:
         columns = [without_nuls(column) for column in columns]
     if dialect.joined:
         columns = [pc.replace_substring(column, STAND_IN, dialect.joined) for column in columns]
-    reasons = {int(row): REASONS[records.verdicts[row]] for row in np.flatnonzero(records.verdicts != SOUND)}
+    again = repeats(piece.file.header, columns)
+    reasons = {int(row): REPEATED_HEADER for row in np.flatnonzero(again)}
+    reasons |= {int(row): REASONS[records.verdicts[row]] for row in np.flatnonzero(records.verdicts != SOUND)}
     found = dict(zip(piece.file.columns, columns, strict=True))
     positions = source_positions(piece, records.starts)
 
@@ -40,6 +44,28 @@ def read_csv(piece: Piece) -> pa.Table:
         return text.replace(STAND_IN, dialect.joined) if dialect.joined else text
 
     return frame_of(piece, found, positions, reasons, record)
+
+
+def repeats(header: Sequence[str], columns: Sequence[pa.Array]) -> npt.NDArray[np.bool_]:
+    """Which rows are the header once more, as in files that were put together from several; none without a header.
+
+    Parameters
+    ----------
+    header
+        Its fields.
+    columns
+        The columns below it, each of shape (rows,).
+    """
+    if len(header) < 2 or len(header) != len(columns) or not all(header):
+        return np.zeros(len(columns[0]) if columns else 0, np.bool_)
+    # Each of the files may have had a byte order mark, and then a quote that no longer comes first.
+    first = header[0].strip("\ufeff").strip('"')
+    rows = pc.is_in(columns[0], pa.array([header[0], first, f"\ufeff{first}", f'\ufeff"{first}"']))
+    for name, column in zip(header[1:], columns[1:], strict=True):
+        if not pc.any(rows).as_py():
+            break
+        rows = pc.and_(rows, pc.equal(column, name).fill_null(False))
+    return np.asarray(rows)
 
 
 def source_positions(piece: Piece, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -17,9 +17,10 @@ from pipeline.ingest.reading.csv.transitions import transitions
 from pipeline.ingest.reading.csv.verdicts import SOUND
 from pipeline.ingest.reading.source_config import SourceConfig
 
-DELIMITERS = (",", "\t", ";", "|")
+DELIMITERS = (",", "\t", ";", "|", "\x01")
 _ROWS_LOOKED_AT = 200
 _LONGEST = 1 << 40
+_TELLING_ROWS = 5
 #: A cell of the first row that is a number, an amount or a date is no column name; a year may be one.
 _VALUE = re.compile(r"(?!(?:19|20)\d\d$)[\s\d.,:/+\-%$¥￥€£()]*\d[\s\d.,:/+\-%$¥￥€£()TZ]*")
 
@@ -90,7 +91,7 @@ def header_verdict(rows: Sequence[Sequence[str]], config: SourceConfig, wanted: 
     """``"yes"``, ``"no"`` or ``"perhaps"``: whether the first of `rows` holds column names."""
     if config.header != "auto":
         return "yes" if config.header else "no"
-    first = [cell.strip() for cell in rows[0]] if rows else []
+    first = [_plain(cell) for cell in rows[0]] if rows else []
     if config.names is not None:
         return "yes" if first == list(config.names) else "no"
     if set(wanted) & set(first):
@@ -98,11 +99,24 @@ def header_verdict(rows: Sequence[Sequence[str]], config: SourceConfig, wanted: 
     if any(re.fullmatch(r"column_\d+", name) for name in wanted):
         return "no"
     # A header that is repeated further down, as a whole, is no sign against it, unless it is one word.
-    later = [row for row in rows[1:] if list(row) != list(rows[0]) or len(row) == 1]
+    later = [row for row in rows[1:] if [_plain(cell) for cell in row] != first or len(row) == 1]
     for column, cell in enumerate(first):
         if cell and (_VALUE.fullmatch(cell) or any(len(row) > column and row[column].strip() == cell for row in later)):
             return "no"
-    return "perhaps"
+    return "yes" if _looks_like_names(first) and _stands_out(first, rows[1:]) else "perhaps"
+
+
+def nameless(columns: Sequence[object]) -> tuple[str, ...]:
+    """What as many columns are called that have no names."""
+    return column_names([""] * len(columns))
+
+
+def mostly_text(delimiter: str | None, well: int, badly: int) -> bool:
+    """Whether quotes are text, where so many quoted fields would close well and so many badly.
+
+    Between tabs there is no need for quotes (IANA, text/tab-separated-values), so that a draw is decided for text.
+    """
+    return badly > well or (delimiter == "\t" and badly == well > 0)
 
 
 def column_names(cells: Sequence[str]) -> tuple[str, ...]:
@@ -115,11 +129,28 @@ def column_names(cells: Sequence[str]) -> tuple[str, ...]:
     """
     names: list[str] = []
     for place, cell in enumerate(cells, start=1):
-        name = cell.replace("\0", "").strip().strip("\ufeff") or f"column_{place}"
+        name = _plain(cell.replace("\0", "")) or f"column_{place}"
         while name in names:
             name = f"{name}_{place}"
         names.append(name)
     return tuple(names)
+
+
+def _stands_out(first: Sequence[str], later: Sequence[Sequence[str]]) -> bool:
+    """Whether a column holds values (numbers, dates) all the way down, but a word in the first row."""
+    if len(later) < _TELLING_ROWS:
+        return False
+    columns = [[row[place].strip() for row in later if len(row) > place] for place in range(len(first))]
+    return any(all(_VALUE.fullmatch(cell) for cell in column) for column in columns if column)
+
+
+def _plain(cell: str) -> str:
+    """A name without white space around it.
+
+    The byte order mark of a file that was put behind another goes too, with quotes that then no longer come first.
+    """
+    cell = cell.strip()
+    return cell.strip('\ufeff"').strip() if cell.startswith("\ufeff") else cell
 
 
 def _merit(guess: Guess) -> tuple[int, bool, float, int]:
@@ -149,9 +180,9 @@ def _dialect(head: npt.NDArray[np.uint8], delimiter: str, config: SourceConfig, 
         # Backslashes before quotes mean something only if reading them so mends nearly everything.
         if better[1] * 10 <= badly and better[0]:
             dialect, (well, badly) = escaping, better
-    if badly > well and len(quotes) > 1:
+    if mostly_text(dialect.delimiter, well, badly) and len(quotes) > 1:
         dialect = replace(dialect, quote=None, escape=escapes[0])
-    elif well == 0 and len(quotes) > 1:
+    elif well == badly == 0 and len(quotes) > 1:
         dialect = _single_quoted(head, dialect, whole)
     return _with_line_ends(head, dialect)
 
@@ -170,13 +201,18 @@ def _spaced(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> Diale
 
 
 def _single_quoted(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> Dialect:
-    """The dialect with single quotes, where the first record has them around all of its fields and none close badly."""
-    if not _holds(head, "'"):
-        return dialect
+    """The dialect with single quotes, where none close badly and they are meant as quotes.
+
+    That is where the first record has them around all of its fields, or where only they make all records alike.
+    """
     single = replace(dialect, quote="'")
+    well, badly = _closings(head, single, whole)
+    if well == 0 or badly > 0:
+        return dialect
     first = _rows(head, _with_line_ends(head, dialect), 1)
     around = bool(first) and all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in first[0])
-    return single if around and _closings(head, single, whole)[1] == 0 else dialect
+    mends = _share(head, dialect, whole) < 1 and _share(head, single, whole) == 1
+    return single if around or mends else dialect
 
 
 def _holds(head: npt.NDArray[np.uint8], mark: str) -> bool:

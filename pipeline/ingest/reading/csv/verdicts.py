@@ -11,3 +11,5 @@ REASONS = (
     "record_too_long",
     "bad_encoding",
 )
+#: A record of several fields that is the header once more.
+REPEATED_HEADER = "repeated_header"

@@ -8,12 +8,18 @@ from pipeline.ingest.reading.files.bytes_in import read_range, size_in_bytes
 from pipeline.ingest.reading.files.compression import compression_of, unpack
 from pipeline.ingest.reading.files.listing import FoundFile
 from pipeline.ingest.reading.source_config import SourceConfig
-from pipeline.ingest.reading.text.encoding import declared_encoding, marked_encoding, unmarked_wide_encoding
+from pipeline.ingest.reading.text.encoding import (
+    declared_encoding,
+    marked_encoding,
+    mistaken_encoding,
+    unmarked_wide_encoding,
+)
 from pipeline.ingest.reading.text.transcoding import LineMap, transcode
 
 _HEAD_BYTES = 1 << 16
 _PACKED_SUFFIXES = {".gz", ".zst", ".zstd", ".bz2", ".xz"}
 _PARQUET = b"PAR1"
+_TAR, _TAR_PLACE = b"ustar", 257
 #: What files that are no text begin with, and what to do about them.
 _FOREIGN = {
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "Unpack it, or save the sheet as CSV"),
@@ -89,8 +95,8 @@ def open_file(index: int, found: FoundFile, config: SourceConfig, scratch: Path)
         data_path, data_bytes = str(target), unpack(found.told, found.path, compression, target)
         head = read_range(data_path, 0, _HEAD_BYTES).tobytes()
     suffix = _suffix(found.name)
-    _refuse_foreign(found.told, head)
-    encoding, mark_bytes = _encoding(head, config)
+    _refuse_foreign(found.told, head, compression)
+    encoding, mark_bytes = _encoding(found.told, head, config)
     return OpenedFile(
         index=index,
         name=found.name,
@@ -129,12 +135,19 @@ def _suffix(name: str) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-def _encoding(head: bytes, config: SourceConfig) -> tuple[str, int]:
+def _encoding(told: str, head: bytes, config: SourceConfig) -> tuple[str, int]:
     marked, mark_bytes = marked_encoding(head)
     if marked:
         return marked, mark_bytes
     if config.encoding != "auto":
-        return declared_encoding(config.encoding, head), 0
+        encoding = declared_encoding(config.encoding, head)
+        if mistake := mistaken_encoding(encoding, head):
+            raise SourceError(
+                told,
+                f"it cannot be text in {encoding}, which [source] encoding declares: {mistake}",
+                'Declare the encoding that it is in, or "auto"; nothing was committed.',
+            )
+        return encoding, 0
     return unmarked_wide_encoding(head) or "", 0
 
 
@@ -144,7 +157,14 @@ def _is_parquet(suffix: str, head: bytes, config: SourceConfig) -> bool:
     return ought or head.startswith(_PARQUET)
 
 
-def _refuse_foreign(name: str, head: bytes) -> None:
+def _refuse_foreign(name: str, head: bytes, compression: str | None) -> None:
+    inner = compression_of(head) if compression is not None else None
+    if inner is not None:
+        raise SourceError(
+            name, f"it is {inner} data packed once more by {compression}", "Unpack it once, then run again."
+        )
+    if head[_TAR_PLACE : _TAR_PLACE + len(_TAR)] == _TAR:
+        raise SourceError(name, "it is a tar archive, not a text or Parquet file", "Unpack it, then run again.")
     for magic, (kind, cure) in _FOREIGN.items():
         if head.startswith(magic):
             raise SourceError(name, f"it is {kind}, not a text or Parquet file", f"{cure}, then run again.")

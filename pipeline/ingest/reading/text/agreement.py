@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from pipeline.ingest.reading.csv.guess import column_names
 from pipeline.ingest.reading.source_config import SourceConfig
 from pipeline.ingest.reading.text.inspection import Inspected
 
@@ -41,7 +42,7 @@ def agreed(seen: Sequence[Inspected], config: SourceConfig) -> list[SourceConfig
     revised: list[SourceConfig | None] = [None] * len(seen)
     for places in groups.values():
         for place, updates in _outvoted([seen[place] for place in places]).items():
-            open_updates = {key: value for key, value in updates.items() if getattr(config, key) == "auto"}
+            open_updates = {key: value for key, value in updates.items() if getattr(config, key) in {"auto", None}}
             if open_updates:
                 revised[places[place]] = config.model_copy(update=open_updates)
     return revised
@@ -55,6 +56,10 @@ def _outvoted(group: Sequence[Inspected]) -> dict[int, dict[str, object]]:
         updates[place]["delimiter"] = delimiter
     for place, header in _headers(group).items():
         updates[place]["header"] = header
+    for place, names in _names(group).items():
+        updates[place] |= {"header": False, "names": names}
+    for place in _single_quoted(group):
+        updates[place]["quote"] = "'"
     skipping = {file.dialect.delimiter for file in group if file.dialect.skip_spaces}
     for place, file in enumerate(group):
         if file.dialect.delimiter in skipping and not file.dialect.skip_spaces:
@@ -85,6 +90,29 @@ def _headers(group: Sequence[Inspected]) -> dict[int, bool]:
     verdicts = {place: False for place, file in enumerate(group) if bare and file.header == "perhaps"}
     verdicts |= {place: file.first_row in shared for place, file in enumerate(group) if file.first_row in shared}
     return {place: verdict for place, verdict in verdicts.items() if verdict != (group[place].header != "no")}
+
+
+def _names(group: Sequence[Inspected]) -> dict[int, tuple[str, ...]]:
+    """Names for each file that has no header, where all that have one have the same, of as many columns.
+
+    Such are the pieces of a file that was cut up: its header stayed with the first.
+    """
+    shared = _shared_headers(group)
+    if len(shared) != 1:
+        return {}
+    (header,) = shared
+    bare = [place for place, file in enumerate(group) if file.header == "no" and file.first_row != header]
+    return {place: column_names(header) for place in bare if len(group[place].first_row) == len(header)}
+
+
+def _single_quoted(group: Sequence[Inspected]) -> list[int]:
+    """The files that show no other quotes than the single ones which stand around fields in files beside them."""
+    delimiters = {file.dialect.delimiter for file in group if file.dialect.quote == "'"}
+    return [
+        place
+        for place, file in enumerate(group)
+        if file.dialect.delimiter in delimiters and file.dialect.quote == '"' and '"' not in file.first_lines
+    ]
 
 
 def _one_row_each(group: Sequence[Inspected]) -> bool:

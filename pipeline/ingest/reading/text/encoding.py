@@ -30,13 +30,25 @@ _SAMPLED_BYTES = 1 << 20
 _WORD_BYTES = {"utf-16-le": 2, "utf-16-be": 2, "utf-32-le": 4, "utf-32-be": 4}
 #: At least one in so many UTF-16 code units of running text is ASCII (a line end, a delimiter, a digit).
 _UNITS_PER_ASCII = 200
+#: Bytes below the blank that are no white space, and are not left out (NUL), written by old editors (0x1A), or marks
+#: between fields and records (0x01, 0x1C to 0x1F).
+_CONTROLS = bytes([*range(2, 9), *range(14, 26), 27])
+#: Text that holds more of them than one in so many bytes is none.
+_BYTES_PER_CONTROL = 50
 #: Names that people use for text which needs the superset.
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "ascii": "utf-8", "utf-8-sig": "utf-8"}
 
 
 def marked_encoding(head: bytes) -> tuple[str, int]:
-    """The encoding that a byte order mark at the start of `head` names and the mark's length; ("", 0) for no mark."""
-    return next(((name, len(mark)) for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark)), ("", 0))
+    """The encoding that a byte order mark at the start of `head` names and the mark's length; ("", 0) for no mark.
+
+    Programs that add a mark to a file that has one make two of them: all count.
+    """
+    for mark, name in _BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            times = next(count for count in range(1, len(head) + 2) if not head.startswith(mark, count * len(mark)))
+            return name, times * len(mark)
+    return "", 0
 
 
 def unit_bytes(encoding: str) -> int:
@@ -50,6 +62,19 @@ def declared_encoding(declared: str, head: bytes) -> str:
     if name in {"utf-16", "utf-32"}:
         return unmarked_wide_encoding(head) or f"{name}-le"
     return _WIDER.get(name, name)
+
+
+def mistaken_encoding(encoding: str, head: bytes) -> str:
+    """What is wrong with reading a file that starts with `head`, without a mark, in `encoding`; "" for nothing.
+
+    A line feed of UTF-16 and UTF-32 brings a NUL byte with it, which text in other encodings hardly ever has.
+    """
+    wide = unmarked_wide_encoding(head)
+    if unit_bytes(encoding) == 1 and wide is not None:
+        return f"its bytes are those of {wide}"
+    if unit_bytes(encoding) > 1 and b"\n" in head and b"\0" not in head:
+        return "it has line feeds of one byte"
+    return ""
 
 
 def unmarked_wide_encoding(head: bytes) -> str | None:
@@ -80,9 +105,17 @@ def detected_encoding(sample: Sequence[bytes]) -> str | None:
         Lines that hold bytes beyond ASCII. A stray line that an encoding cannot read does not count against it.
     """
     lines = [line for line in sample if line]
+    if _is_binary(lines):
+        return None
     able = [name for name in LEGACY_ENCODINGS if reads_nearly_all(lines, name)]
     chosen = _best_of(able, lines)
     return None if chosen == "cp1252" and _another_alphabet(lines) else chosen
+
+
+def _is_binary(lines: Sequence[bytes]) -> bool:
+    """Whether control characters that no text needs are common."""
+    controls = sum(len(line) - len(line.translate(None, _CONTROLS)) for line in lines)
+    return controls * _BYTES_PER_CONTROL > sum(map(len, lines))
 
 
 def _another_alphabet(lines: Sequence[bytes]) -> bool:

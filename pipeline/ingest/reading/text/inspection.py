@@ -18,6 +18,7 @@ from pipeline.ingest.reading.text.transcoding import STAND_IN
 
 _LOOK_BYTES = 1 << 20
 _SHOWN_CHARACTERS = 300
+_BLANKS = b" \t\r\n\0"
 _JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
 _DELIMITED_SUFFIXES = {".csv", ".tsv", ".tab", ".psv"}
 #: A file without a telling name is taken for delimited if nearly all of at least so many records are alike.
@@ -51,6 +52,8 @@ class Inspected:
         Share of the records seen that have as many fields as the first.
     first_lines
         How it begins, for messages.
+    named
+        Whether the first record holds the names of the columns.
     doubted
         The dialect with quotes around fields, where its start rather says that quotes are text; None otherwise.
     """
@@ -65,6 +68,7 @@ class Inspected:
     empty: bool
     share: float
     first_lines: str
+    named: bool = False
     doubted: Dialect | None = None
 
 
@@ -89,19 +93,18 @@ def inspect(opened: OpenedFile, config: SourceConfig, wanted: Collection[str]) -
         # Until the file is rewritten with one character for the delimiter, only its encoding matters.
         rewritten = {"delimiter": STAND_IN} if opened.lines is not None else {"format": "lines"}
         config = config.model_copy(update=rewritten)
+    if _is_blank(head) and (whole or _blank_to_the_end(opened, start + head.size)):
+        head, whole = head[:0], True
     kind = _format(opened, head, config)
     if kind not in {"jsonl", "lines"}:
         head, skipped, config = _separator_line(head, config)
-        if whole and not head.tobytes().strip(b"\r\n\0"):
-            head = head[:0]
         first = {".tsv": "\t", ".tab": "\t", ".psv": "|"}.get(opened.suffix, ",")
         guess = guess_dialect(head, config, whole=whole, wanted=wanted, first=first)
         if kind == "csv" or _is_delimited(guess):
             guess = replace(guess, dialect=replace(guess.dialect, joined=joined))
             return _delimited(opened, config, guess, start + skipped, head, whole, wanted)
         kind = "lines"
-    blanks = b" \t\r\n\0" if kind == "jsonl" else b"\r\n\0"
-    empty = whole and not head.tobytes().strip(blanks)
+    empty = whole and not head.size
     ends = transitions(head, LINES).first[START]
     dialect = Dialect(delimiter=None, quote=None, cr_ends=ends < 0 and bool((head == CR).any()))
     return Inspected(
@@ -154,6 +157,7 @@ def _delimited(
         empty=whole and (guess.records == 0 or (named and guess.records == 1)),
         share=guess.share,
         first_lines=_shown(head),
+        named=named,
         doubted=replace(guess.dialect, quote='"') if config.quote == "auto" and guess.dialect.quote is None else None,
     )
 
@@ -199,6 +203,18 @@ def _is_delimited(guess: Guess) -> bool:
         return True
     enough = 1 if guess.dialect.delimiter == "\t" else _TELLING_RECORDS
     return guess.width > 1 and guess.share >= _TELLING_SHARE and guess.records >= enough
+
+
+def _is_blank(data: npt.NDArray[np.uint8]) -> bool:
+    return not data.tobytes().strip(_BLANKS)
+
+
+def _blank_to_the_end(opened: OpenedFile, start: int) -> bool:
+    """Whether nothing but white space comes from `start` on."""
+    return all(
+        _is_blank(read_range(opened.data_path, place, place + _LOOK_BYTES))
+        for place in range(start, opened.data_bytes, _LOOK_BYTES)
+    )
 
 
 def _separator_line(

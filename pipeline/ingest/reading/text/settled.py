@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pipeline.errors import SourceError
 from pipeline.ingest.reading.csv.dialect import LF, QUOTED
+from pipeline.ingest.reading.csv.guess import mostly_text, nameless
 from pipeline.ingest.reading.csv.scan import BlockScan, RecordRange, resolve
 from pipeline.ingest.reading.files.bytes_in import read_range
 from pipeline.ingest.reading.files.listing import hive_values
@@ -72,7 +73,7 @@ def requoted(
     for places in groups.values():
         closings = [_closings(scans[place], config.max_record) for place in places]
         well, badly = sum(count[0] for count in closings), sum(count[1] for count in closings)
-        quote = None if badly > well else '"'
+        quote = None if mostly_text(seen[places[0]].dialect.delimiter, well, badly) else '"'
         for place in places:
             if (seen[place].dialect.quote is None) != (quote is None) and well + badly:
                 decided = {"quote": quote or "none", "delimiter": seen[place].dialect.delimiter}
@@ -106,6 +107,7 @@ def settled_text(seen: Inspected, scans: Sequence[BlockScan], encoding: str, con
         dialect=seen.dialect,
         bytes=opened.bytes,
         columns=seen.columns,
+        header=seen.first_row if seen.named else (),
         empty=seen.empty,
         note=in_one_line(notes),
         data_path=opened.data_path,
@@ -154,6 +156,7 @@ def settled_parquet(facts: ParquetFacts, config: SourceConfig) -> SettledFile:
         dialect=None,
         bytes=opened.bytes,
         columns=facts.columns,
+        header=(),
         empty=facts.rows == 0,
         note=in_one_line(notes),
         data_path=opened.data_path,
@@ -198,6 +201,12 @@ def _notes(
     if seen.dialect.quote is None and seen.format == "csv" and config.quote == "auto":
         text = "quotes are read as text, because most of them do not stand around fields"
         notes.append(Note(alone=text, several=f"where {text}"))
+    if seen.header == "no" and seen.format == "csv" and config.names is None and seen.columns != nameless(seen.columns):
+        text = "without a header, whose columns are called as in the files beside"
+        notes.append(Note(alone=f"a file {text}", several=text))
+    if any("\ufffd" in name for name in seen.columns):
+        text = "with bytes in column names that are not text"
+        notes.append(Note(alone=text, several=text))
     if any(part.too_long for part in ranges):
         first = next(part.start for part in ranges if part.too_long)
         notes.append(
