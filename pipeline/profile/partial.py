@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from pipeline import frame
 from pipeline.ingest.operations.operation import is_text
 from pipeline.ingest.stage_block import added_counts, counted
-from pipeline.profile.sketches import Bins, Distinct, Frequent, exact_sum, number_keys
+from pipeline.profile.languages import languages_of
+from pipeline.profile.sketches import Bins, Distinct, Frequent, Sampled, exact_sum, number_keys
 from pipeline.profile.texts import script_counts, token_counts
 from storage.cell_hash import cell_hashes, column_seeds
 from storage.scan import Span, read_spans
@@ -52,6 +53,8 @@ class ColumnSketch:
         The most frequent tokens of texts.
     scripts
         Texts by what they are written in.
+    languages
+        The languages of a sample of the texts.
     replaced
         Texts with replacement characters.
     """
@@ -66,6 +69,7 @@ class ColumnSketch:
     values: Frequent = field(default_factory=lambda: Frequent(room=VALUES))
     tokens: Frequent = field(default_factory=lambda: Frequent(room=TOKENS))
     scripts: Mapping[str, int] = field(default_factory=dict)
+    languages: Sampled = field(default_factory=Sampled)
     replaced: int = 0
 
     def merge(self, other: "ColumnSketch") -> "ColumnSketch":
@@ -81,6 +85,7 @@ class ColumnSketch:
             values=self.values.merge(other.values),
             tokens=self.tokens.merge(other.tokens),
             scripts=added_counts([self.scripts, other.scripts]),
+            languages=self.languages.merge(other.languages),
             replaced=self.replaced + other.replaced,
         )
 
@@ -140,24 +145,23 @@ def profile_spans(spans: Sequence[Span], schema: pa.Schema) -> Partial:
 
 def profile_batch(batch: pa.RecordBatch) -> Partial:
     """What the rows of a batch of content columns are like."""
-    rows = np.zeros(batch.num_rows, np.uint64)
-    columns = {}
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        hashes = cell_hashes(column, column_seeds(name))[:, 0]
-        rows += hashes
-        columns[name] = _profile_column(column, hashes)
+    names = batch.schema.names
+    hashes = [cell_hashes(column, column_seeds(name))[:, 0] for name, column in zip(names, batch.columns, strict=True)]
+    rows = sum(hashes, np.zeros(batch.num_rows, np.uint64))
+    columns = {name: _profile_column(batch[name], own, rows) for name, own in zip(names, hashes, strict=True)}
     return Partial(
         rows=batch.num_rows, columns=columns, content=Distinct.of(rows), examples=_examples(batch, rows)
     )  # fmt: skip
 
 
-def _profile_column(column: pa.Array, hashes: npt.NDArray[np.uint64]) -> ColumnSketch:
+def _profile_column(column: pa.Array, hashes: npt.NDArray[np.uint64], rows: npt.NDArray[np.uint64]) -> ColumnSketch:
     valid = np.asarray(column.is_valid())
     some = column.drop_null()
     facts: dict[str, Any] = {"nulls": column.null_count, "distinct": Distinct.of(hashes[valid])}
     kind = column.type
     if is_text(kind):
         facts |= _text_facts(some)
+        facts["languages"] = Sampled.of(rows[valid], lambda places: languages_of(some.take(pa.array(places))))
     elif pa.types.is_temporal(kind):
         facts |= _time_facts(some)
     elif pa.types.is_boolean(kind):

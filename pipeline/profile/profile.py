@@ -21,7 +21,7 @@ from pipeline.profile.partial import (
     merged,
     profile_spans,
 )
-from pipeline.profile.sketches import DISTINCT_ERROR, QUANTILE_ERROR, Frequent, mean_of, number_of
+from pipeline.profile.sketches import DISTINCT_ERROR, QUANTILE_ERROR, Frequent, Sampled, mean_of, number_of
 from storage.scan import Span, read_spans, spans_of
 from storage.versions import DataFile, Snapshot
 
@@ -199,6 +199,7 @@ def _column_facts(column: pa.Field, sketch: ColumnSketch, rows: int, top: int) -
         if not sketch.distinct.is_exact or sketch.distinct.count > top:
             # Of a few values, the values themselves tell more.
             facts["tokens"] = {"top": sketch.tokens.top(top), "count_error": sketch.tokens.error}
+            facts["languages"] = _languages(sketch.languages)
     elif pa.types.is_temporal(column.type):
         days = {str(share): day_of(sketch.bins.at(share)) for share in QUANTILES} if len(sketch.bins.keys) else {}
         facts["time"] = {"min": sketch.low, "max": sketch.high, "days": days}
@@ -207,6 +208,16 @@ def _column_facts(column: pa.Field, sketch: ColumnSketch, rows: int, top: int) -
         facts["not_finite"] = sketch.odd
     facts["values"] = {"top": sketch.values.top(top), "count_error": sketch.values.error}
     return facts
+
+
+def _languages(sample: Sampled) -> dict[str, Any]:
+    rows = sum(sample.counts.values())
+    return {
+        "shares": {language: count / rows for language, count in sample.counts.items()},
+        "rows": rows,
+        "exact": not sample.level,
+        "standard_error": sample.standard_error,
+    }
 
 
 def _range(sketch: ColumnSketch, count: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Summaries of any number of values in bounded memory, which merge: distinct values, quantiles, the most frequent."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 #: Up to so many different values are counted exactly.
 EXACT = 4096
+#: Up to so many different rows are all in the sample; beyond, a quarter as many at least nearly surely.
+SAMPLE = 4096
 _BITS = 14
 _REGISTERS = 1 << _BITS
 _RANKS = 64 - _BITS
@@ -229,3 +231,63 @@ class Frequent:
         sure = ((text, count) for text, count in self.counts.items() if count > self.error)
         order = sorted(sure, key=lambda item: (-item[1], item[0]))
         return [{"value": text, "count": count} for text, count in order[:most]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sampled:
+    """What was answered for a sample of rows: all of them up to `SAMPLE` different ones, by their hashes beyond.
+
+    Adaptive sampling (P. Flajolet, "On adaptive sampling", 1990): the sample is of the different rows whose hash starts
+    with `level` zero bits, where `level` is the least that leaves at most `SAMPLE`. Each counts as often as it occurs.
+    The state depends on the rows alone, however they are split and merged.
+
+    Attributes
+    ----------
+    level
+        Zero bits that a hash starts with.
+    answers
+        Hash -> the answer and how often the row occurs.
+    """
+
+    level: int = 0
+    answers: Mapping[int, tuple[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, hashes: npt.NDArray[np.uint64], answer: Callable[[npt.NDArray[np.int64]], Sequence[str]]) -> "Sampled":
+        """Of rows with these hashes; `answer` is asked for those at some places alone, as many as are kept."""
+        different, places, counts = np.unique(hashes, return_index=True, return_counts=True)
+        level, kept = 0, len(different)
+        while kept > SAMPLE:
+            level += 1
+            kept = int(np.searchsorted(different, np.uint64(_below(level))))
+        told = zip(answer(places[:kept]), counts[:kept].tolist(), strict=True)
+        return cls(level=level, answers=dict(zip(different[:kept].tolist(), told, strict=True)))
+
+    def merge(self, other: "Sampled") -> "Sampled":
+        """Of the rows of both."""
+        level = max(self.level, other.level)
+        answers = {key: one for key, one in self.answers.items() if key < _below(level)}
+        for key, (told, count) in other.answers.items():
+            if key < _below(level):
+                answers[key] = (told, count + answers.get(key, ("", 0))[1])
+        while len(answers) > SAMPLE:
+            level += 1
+            answers = {key: one for key, one in answers.items() if key < _below(level)}
+        return Sampled(level=level, answers=answers)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows of the sample got each answer, sorted by answer."""
+        counts: dict[str, int] = {}
+        for told, count in self.answers.values():
+            counts[told] = counts.get(told, 0) + count
+        return dict(sorted(counts.items()))
+
+    @property
+    def standard_error(self) -> float:
+        """Of a share, at most: that of as many rows drawn independently; 0 where the sample is all."""
+        return 0.5 / math.sqrt(max(1, len(self.answers))) if self.level else 0.0
+
+
+def _below(level: int) -> int:
+    return 1 << (64 - level)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from oracles_text import snapshot_of
 
 from pipeline.execute import run_here
+from pipeline.ingest.operations.language import identify
 from pipeline.profile import profile as module
 from pipeline.profile.partial import merged, profile_batch
 from pipeline.profile.profile import QUANTILES, profile_version
@@ -25,8 +26,10 @@ from pipeline.profile.sketches import (
     DISTINCT_ERROR,
     EXACT,
     QUANTILE_ERROR,
+    SAMPLE,
     Distinct,
     Frequent,
+    Sampled,
     exact_sum,
     mean_of,
     number_keys,
@@ -156,6 +159,55 @@ def test_tokens_and_scripts_are_those_of_a_plain_count(table, facts):
         "Latin": sum(text[0] < "\u3000" for text in texts) / len(texts),
         "Han": sum(text[0] > "\u3000" for text in texts) / len(texts),
     }
+
+
+def test_languages_are_those_that_the_operation_tells(table, facts):
+    texts = table["text"].drop_null()
+    codes, confidence = identify(texts)
+    told = [
+        "none" if code is None else "unsure" if sure < 0.5 else code
+        for code, sure in zip(codes.to_pylist(), confidence, strict=True)
+    ]
+    found = column(facts, "text")["languages"]
+    assert found["shares"] == {one: count / len(told) for one, count in sorted(Counter(told).items())}
+    assert {"en", "zh"} <= set(found["shares"])
+    assert (found["rows"], found["exact"], found["standard_error"]) == (len(told), True, 0.0)
+    assert "languages" not in column(facts, "label")
+
+
+HASHES = st.lists(st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**63, 2**60]), max_size=60)
+
+
+def sampled(hashes):
+    hashes = np.array(hashes, np.uint64)
+    return Sampled.of(hashes, lambda places: [f"l{int(hashes[place]) % 3}" for place in places])
+
+
+@given(HASHES, HASHES, HASHES)
+@settings(max_examples=60, deadline=None)
+def test_a_sample_depends_on_the_rows_alone(one, two, three):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.profile.sketches.SAMPLE", 8)
+        whole = sampled(one + two + three)
+        for merge in (
+            sampled(one).merge(sampled(two)).merge(sampled(three)),
+            sampled(three).merge(sampled(one).merge(sampled(two))),
+            Sampled().merge(sampled(two + one)).merge(sampled(three)),
+        ):
+            assert (merge.level, merge.answers) == (whole.level, whole.answers)
+        assert len(whole.answers) <= 8
+        if whole.level == 0:
+            assert sum(whole.counts.values()) == len(one + two + three)
+
+
+def test_a_sample_estimates_shares():
+    random = np.random.default_rng(5)
+    hashes = random.integers(0, 2**64, 300_000, np.uint64)
+    truth = np.asarray(random.random(len(hashes)) < 0.3)
+    found = Sampled.of(hashes, lambda places: ["yes" if truth[place] else "no" for place in places])
+    assert SAMPLE / 4 < len(found.answers) <= SAMPLE
+    share = found.counts["yes"] / sum(found.counts.values())
+    assert abs(share - 0.3) < 5 * found.standard_error
 
 
 @given(st.lists(st.text(alphabet="aB9_ é包裹のか한글ж!-\u0301", max_size=12), max_size=40))

@@ -15,7 +15,7 @@ from textmill.cli.output import cell, messages, print_json, print_pairs, print_t
 from textmill.cli.progress import listening
 from textmill.cli.verb import AtLeast, verb
 from textmill.profiling import profile_dataset
-from textmill.report.profile_page import about, columns_of, label_table, write_profile_page
+from textmill.report.profile_page import about, columns_of, label_table, languages, write_profile_page
 from textmill.report.units import count, share, visible
 
 Facts = Mapping[str, Any]
@@ -50,7 +50,7 @@ def profile(
     store: str,
     as_json: bool,
 ) -> None:
-    """Show what a version holds: types, nulls, different values, lengths, scripts, tokens, labels, and what is odd.
+    """Show what a version holds: types, nulls, different values, lengths, languages, tokens, labels, and what is odd.
 
     It is computed as sketches that merge: memory does not grow with the rows. Numbers that are estimates say so.
     """
@@ -117,12 +117,19 @@ def _print_frequent(column: Facts) -> None:
     scripts = ", ".join(f"{name} {share(part, 1)}" for name, part in sorted(parts.items(), key=lambda one: -one[1]))
     pairs = [
         ("scripts", scripts),
+        ("languages", _languages(column)),
         ("values", _listed(column["values"])),
         ("tokens", _listed(column.get("tokens"))),
     ]
     if any(value for _, value in pairs):
         _section(f'Column "{column["column"]}"')
         print_pairs(pairs)
+
+
+def _languages(column: Facts) -> str:
+    told = ", ".join(f"{language} {share(part, 1)}" for language, part in languages(column))
+    sample = column.get("languages") or {"exact": True}
+    return told if sample["exact"] else f"{told} (of a sample of {count(sample['rows'])} rows)"
 
 
 def _listed(found: Facts | None) -> str:

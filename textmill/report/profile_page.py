@@ -13,6 +13,7 @@ from textmill.report.page import environment
 Facts = Mapping[str, Any]
 
 _PICTURE_WIDTH = 260.0
+_SHOWN_LANGUAGES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,20 @@ def label_table(facts: Facts) -> tuple[list[int], list[tuple[str, list[float]]]]
     return [one["version"] for one in series], shares
 
 
+def languages(column: Facts) -> list[tuple[str, float]]:
+    """The shares of a column's languages, most frequent first, the rare ones together; empty where none are told.
+
+    Examples
+    --------
+    >>> languages({"languages": {"shares": {"de": 0.25, "en": 0.75}}})
+    [('en', 0.75), ('de', 0.25)]
+    """
+    shares = (column.get("languages") or {}).get("shares") or {}
+    order = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
+    rest = sum(part for _, part in order[_SHOWN_LANGUAGES:])
+    return [*order[:_SHOWN_LANGUAGES], *([("other", rest)] if rest else [])]
+
+
 def _box(column: Facts) -> dict[str, float] | None:
     """Where the quantiles lie in a picture from the least to the most; None where there is nothing to draw."""
     spread = column.get("length") or column.get("number") or {}
@@ -122,6 +137,7 @@ def render_profile_page(facts: Facts) -> str:
         "width": _PICTURE_WIDTH,
         "versions": versions,
         "labels": labels,
+        "languages": languages,
     }
     return environment().get_template("profile.html").render(context)
 
