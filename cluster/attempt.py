@@ -166,12 +166,12 @@ class Attempt:
                     stage = getattr(error, "stage", "ingest")
                     memory_bytes = getattr(error, "memory_bytes", 0)
                     raise BlocksTooLargeError(stage, memory_bytes, tuple(tried), told) from error
-                LOG.warning("%s", error)
                 text = f"workers died with blocks of {tried[-1] / 1e6:g} MB; trying blocks of {smaller / 1e6:g} MB"
+                LOG.warning("%s (%s)", text, error)
                 self.control.tell(Kind.ADAPTED, text=text, block=smaller)
                 tried.append(smaller)
                 # Workers that are full stay full: they do not come along.
-                session.renew(ClusterLostError(getattr(error, "stage", "ingest"), "its workers were out of memory"))
+                session.close()
 
     def _first_block(self) -> int:
         """The size of blocks that an earlier attempt has come to, else the job's own."""

@@ -138,8 +138,11 @@ TRANSITIONS: dict[tuple[State | None, Kind], tuple[State, tuple[Action, ...]]] =
     (State.RUNNING, Kind.SUCCEEDED): (State.SUCCEEDED, (Action.CLOSE_CLUSTER, Action.DROP_STAGING, Action.NOTIFY)),
     # A new driver starts from the queue, whatever the old one was doing.
     **{(state, Kind.CLAIMED): (State.QUEUED, ()) for state in _ALIVE},
-    **{(state, Kind.CLUSTER_LOST): (State.RECOVERING, (Action.OPEN_CLUSTER,)) for state in _AT_WORK},
-    **{(state, Kind.ADAPTED): (state, ()) for state in _AT_WORK},
+    **{
+        (state, kind): (State.RECOVERING, (Action.OPEN_CLUSTER,))
+        for state in _AT_WORK
+        for kind in (Kind.CLUSTER_LOST, Kind.ADAPTED)
+    },
     **{(state, Kind.STAGE): (state, ()) for state in _AT_WORK},
     **{(state, Kind.NOTE): (state, ()) for state in State},
     **{(state, Kind.INTERRUPTED): (state, (Action.CLOSE_CLUSTER,)) for state in _ALIVE},

@@ -19,7 +19,7 @@ TABLE = {
     Kind.STARTED: {Q: S},
     Kind.OPENED: {S: R, V: R, C: C},
     Kind.CLUSTER_LOST: dict.fromkeys(AT_WORK, V),
-    Kind.ADAPTED: {state: state for state in AT_WORK},
+    Kind.ADAPTED: dict.fromkeys(AT_WORK, V),
     Kind.STAGE: {state: state for state in AT_WORK},
     Kind.NOTE: {state: state for state in State},
     Kind.COMMIT_BEGAN: {R: C, V: C},

@@ -240,3 +240,27 @@ def test_a_job_that_loses_a_part_gives_the_same(victim, moment, job_file, store,
     assert found.leftovers == ()
     assert found.deaths > 0
     awaited(lambda: not list((store / "_staging").iterdir()), "the staged files to go")
+
+
+@pytest.mark.timeout(900)
+def test_a_record_that_no_worker_has_the_memory_for_ends_the_job_once_smaller_blocks_were_tried(tmp_path, store):
+    with open(tmp_path / "giant.csv", "w") as file:
+        file.write("id,text\n")
+        file.writelines(f"{number},a small text\n" for number in range(2000))
+        file.write(f'2000,"{"no end of words " * 8_000_000}"\n')
+    job = tmp_path / "job.toml"
+    job.write_text(
+        'name = "giant"\n[source]\nfiles = ["giant.csv"]\nblock = "2MB"\nmax_record = "300MB"\n'
+        '[dataset]\nname = "rows"\n[cluster]\nworkers = 1\nmemory = "500MB"\n'
+    )
+    run = textmill("submit", job, store=store).strip()
+    kept = Jobs(Store.open(store)).find(run)
+    wait(kept, 800)
+    status = told("status", run, store=store)
+    assert status["state"] == "failed"
+    assert (
+        "workers (0.5 GB of memory each) ran out of memory or crashed with [source] block at 2, 1 MB" in status["error"]
+    )
+    assert "Give them more with [cluster] memory" in status["error"]
+    assert [event.facts["block"] for event in kept.journal.events() if event.kind is Kind.ADAPTED] == [1_000_000]
+    assert Store.open(store).names() == []
