@@ -18,11 +18,12 @@ def records_of(rows: pa.Table) -> pa.Array:
     kept = frame.column_or_null(rows, frame.RECORD)
     batches = [pa.array([], pa.string())]
     for at in range(0, rows.num_rows, _BATCH_ROWS):
+        raws = kept.slice(at, _BATCH_ROWS).to_pylist()
+        # Arrow takes a slice of no columns for as long as was asked for.
+        columns = content.slice(at, len(raws)).to_pylist()
         texts = [
-            raw if raw is not None else orjson.dumps(columns, default=str).decode()
-            for raw, columns in zip(
-                kept.slice(at, _BATCH_ROWS).to_pylist(), content.slice(at, _BATCH_ROWS).to_pylist(), strict=True
-            )
+            raw if raw is not None else orjson.dumps(values, default=str).decode()
+            for raw, values in zip(raws, columns, strict=True)
         ]
         batches.append(pa.array(texts, pa.string()))
     return pa.concat_arrays(batches)

@@ -63,6 +63,8 @@ def prepare_steps(
         If the store cannot hold the columns that come out, or they do not fit those that they are appended to.
     """
     named = schema_after(schema, job.clean, allow_code=allow_code, origin=job.name)
+    if schema.names and not named.names:
+        raise JobFileError(("[[clean]] no column is left to commit; leave out fewer",), job.name)
     _require_storable(named, job, store)
     roles = {"text": job.train.text, "label": job.train.label} if job.train else {}
     if job.train:
@@ -78,8 +80,6 @@ def prepare_steps(
 
 
 def _require_storable(schema: pa.Schema, job: JobConfig, store: Store) -> None:
-    if not schema.names:
-        raise JobFileError(("[[clean]] no column is left to commit; leave out fewer",), job.name)
     stored = stored_schema(schema)
     if job.dataset.mode == "append":
         with suppress(DatasetNotFoundError):

@@ -72,6 +72,39 @@ def test_conversion_equals_the_package_on_plain_sentences():
         assert one(ConvertChinese(), sentence) == back.convert(sentence)
 
 
+_PIECES = (
+    "身體健康",
+    "軟體",
+    "體",
+    "集體",
+    "頭髮",
+    "後面",
+    "裡",
+    "乾杯",
+    "皇后",
+    "关系",
+    "体",
+    "abc ",
+    "，",
+    "\n",
+    "𠮷",
+    "é",
+    "の",
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    texts=st.lists(st.none() | st.lists(st.sampled_from(_PIECES), max_size=40).map("".join), max_size=9),
+    start=st.integers(0, 9),
+)
+def test_to_simplified_equals_the_package_on_mixed_texts(texts, start):
+    back = OpenCC("t2s")
+    part = pa.array(texts, pa.string()).slice(start)
+    expected = [None if text is None else back.convert(text) for text in texts[start:]]
+    assert ConvertChinese().transform(part).to_pylist() == expected
+
+
 def longest(text, entries):
     out, i = "", 0
     while i < len(text):

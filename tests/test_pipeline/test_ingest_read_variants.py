@@ -248,3 +248,29 @@ def test_pieces_of_a_file_whose_header_stayed_with_the_first(tmp_path, columns):
 def test_a_name_that_is_no_text_is_told(tmp_path):
     put(tmp_path, {"a.csv": b"id,te\xffxt\n" + "1,好\n".encode() * 9})
     assert read_all("a.csv", tmp_path, tmp_path).plan.notes == ("a.csv: with bytes in column names that are not text",)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("euc_jp", "注文した商品がまだ届きません、サービスはとても良かったです"),
+        ("cp949", "배송이 너무 느려요 그리고 포장이 엉망입니다 서비스가 아주 좋았습니다"),
+        (
+            "gb18030",
+            "很好 不错 快递慢 差评 好评 包装坏了 不想要 给我换 不给退 多发货 便宜 粗糙 单薄 负责 耐看 简单 大方",
+        ),
+        ("cp950", "一日之計在於晨，不要太早也不要太晚，上下左右中間大小多少都可以"),
+        ("cp932", "注文した商品がまだ届きません、サービスはとても良かったです"),
+    ],
+)
+def test_encodings_that_share_their_bytes_are_told_apart(tmp_path, encoding, text):
+    put(tmp_path, {"a.csv": f"id,text\n1,{text}\n".encode(encoding)})
+    read = read_all("a.csv", tmp_path, tmp_path)
+    assert read.kept["text"].to_pylist() == [text]
+    assert read.plan.files[0].encoding == encoding
+
+
+def test_an_object_over_several_lines_is_told_as_such(tmp_path):
+    put(tmp_path, {"a.csv": '{\n "text": "a",\n "n": 2\n}\n'})
+    with pytest.raises(SourceError, match=r"of 4 records do not have the shape expected.*begins with"):
+        flow(tmp_path, source={"files": str(tmp_path / "a.csv"), "format": "jsonl"})

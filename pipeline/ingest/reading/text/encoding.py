@@ -35,6 +35,11 @@ _UNITS_PER_ASCII = 200
 _CONTROLS = bytes([*range(2, 9), *range(14, 26), 27])
 #: Text that holds more of them than one in so many bytes is none.
 _BYTES_PER_CONTROL = 50
+_KANA = frozenset(map(chr, range(0x3041, 0x3100)))
+_HANGUL = frozenset(map(chr, range(0xAC00, 0xD7A4)))
+_SCRIPT_SHARES = {"euc_jp": 0.3, "cp949": 0.95}
+#: Among so many different letters the rows they lie in are no chance.
+_TELLING_LETTERS = 20
 #: Names that people use for text which needs the superset.
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "ascii": "utf-8", "utf-8-sig": "utf-8"}
 
@@ -107,6 +112,8 @@ def detected_encoding(sample: Sequence[bytes]) -> str | None:
     lines = [line for line in sample if line]
     if _is_binary(lines):
         return None
+    if (other := _other_script(lines)) is not None:
+        return other
     able = [name for name in LEGACY_ENCODINGS if reads_nearly_all(lines, name)]
     chosen = _best_of(able, lines)
     return None if chosen == "cp1252" and _another_alphabet(lines) else chosen
@@ -123,6 +130,21 @@ def _another_alphabet(lines: Sequence[bytes]) -> bool:
     text = b"\n".join(lines).decode("cp1252", "replace")
     words = sum(len(run) for run in re.findall(r"[^\x00-\x7f]{4,}", text))
     return words * 2 > sum(letter > "\x7f" for letter in text)
+
+
+def _other_script(lines: Sequence[bytes]) -> str | None:
+    """The encoding of Japanese or Korean text whose bytes could as well be Chinese; None for other text.
+
+    EUC-JP and EUC-KR share their byte ranges with GB 2312. Text in the first is full of kana, which lie in two rows;
+    text in the second stays within the rows of Hangul, the first half of those that Chinese text is spread over.
+    """
+    for name, script in (("euc_jp", _KANA), ("cp949", _HANGUL)):
+        if reads_nearly_all(lines, name):
+            letters = [letter for line in lines for letter in line.decode(name, "replace") if letter >= "\u3041"]
+            share = sum(letter in script for letter in letters) / max(1, len(letters))
+            if share >= _SCRIPT_SHARES[name] and len(set(letters)) >= _TELLING_LETTERS:
+                return name
+    return None
 
 
 def _best_of(able: list[str], lines: Sequence[bytes]) -> str | None:
