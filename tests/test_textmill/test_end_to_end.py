@@ -79,6 +79,25 @@ def test_running_again_from_elsewhere_in_python_gives_the_same_rows_and_the_same
     assert set(model.predict(["Where is my parcel?", "我要退钱"])) <= set(model.labels)
 
 
+QUIET = """
+import sys
+import textmill
+from textmill.demo.corpus import write_corpus
+
+if __name__ == "__main__":
+    job = write_corpus(sys.argv[1], rows=300, parts=2).job
+    for processes in ("true", "false"):
+        print(textmill.run(job, overrides=[f"cluster.processes={processes}"], workers=1).state)
+"""
+
+
+def test_a_run_from_python_says_nothing_by_itself(tmp_path):
+    (tmp_path / "quiet.py").write_text(QUIET)
+    words = [sys.executable, "quiet.py", tmp_path / "corpus"]
+    ended = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=240)
+    assert (ended.stderr, ended.stdout) == ("", "succeeded\nsucceeded\n")
+
+
 def test_commands_proposed_by_the_report_work_when_pasted(demo, place):
     text = run("report", demo["job"], "--text", "--store", "textmill-demo/store", cwd=place).stdout
     commands = [line.strip() for line in text.splitlines() if line.startswith("  textmill ")]
