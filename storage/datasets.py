@@ -6,16 +6,20 @@ from pathlib import Path
 import pyarrow as pa
 
 from storage import commit as committing
+from storage.encodings import ColumnLayout, column_layouts
 from storage.fates import fates_files, read_fates
 from storage.files import make_folder
 from storage.history import Head, newest_head, require_files, resolve, version_count, versions
 from storage.layout import StoreLayout, is_dataset_name
 from storage.locks import locked
 from storage.rollback import rollback
-from storage.scan import snapshot_of
+from storage.scan import footer_of, snapshot_of
 from storage.table import has_table
 from storage.tags import Tags
 from storage.versions import CommitRequest, DatasetSummary, Snapshot, Version
+
+#: Files of a version whose footers are looked at to tell how it is stored.
+LAYOUT_FILES = 16
 
 
 class Datasets:
@@ -116,6 +120,18 @@ class Datasets:
             If there is none, or its files were given up.
         """
         return snapshot_of(self.layout.dataset(name), self._head(name, at))
+
+    def column_layouts(self, name: str, at: int | str | None = None) -> list[ColumnLayout]:
+        """How the columns of a version are encoded and compressed, in `LAYOUT_FILES` of its files at most.
+
+        Raises
+        ------
+        DatasetNotFoundError, VersionNotFoundError, VersionVacuumedError
+            If there is none, or its files were given up.
+        """
+        files = self.snapshot(name, at).files
+        step = max(1, -(-len(files) // LAYOUT_FILES))
+        return column_layouts([footer_of(file) for file in files[::step]])
 
     def fates(
         self,

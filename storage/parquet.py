@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
+from storage.encodings import choose_encodings, writer_options
 from storage.files import written_aside
 from storage.places import Place, opened, place_at
 from storage.schema import to_stored
@@ -20,7 +21,6 @@ from storage.statistics import nulls_note
 
 ROW_GROUP_BYTES = 32 << 20
 ROW_GROUP_ROWS = (16, 131_072)
-_SAMPLE_ROWS = 8192
 _READ_BYTES = 4 << 20
 
 
@@ -102,13 +102,6 @@ def row_group_rows(table: pa.Table) -> int:
     return max(least, min(most, ROW_GROUP_BYTES // row_bytes))
 
 
-def _repeats(column: pa.ChunkedArray) -> bool:
-    # A dictionary pays where values come back: judged on the front of the column.
-    sample = column.slice(0, _SAMPLE_ROWS)
-    distinct: int = pc.count_distinct(sample, mode="all").as_py()
-    return distinct <= len(sample) // 2
-
-
 def _leaks_text(kind: pa.DataType) -> bool:
     return bool(pt.is_string(kind) or pt.is_binary(kind))
 
@@ -119,7 +112,7 @@ def _is_measured(field: pa.Field, shown: Sequence[str]) -> bool:
 
 
 def write_part(table: pa.Table, path: Path) -> StagedPart:
-    """The record of `table` written to `path` as zstd Parquet, whole and synced or not at all.
+    """The record of `table` written to `path` as Parquet, whole and synced or not at all.
 
     Types become those of `storage.schema.stored_type`; text columns get no statistics, which would repeat content
     in the clear, and floating numbers none, since engines do not agree on NaN. The same table gives the same bytes.
@@ -143,14 +136,8 @@ def write_part(table: pa.Table, path: Path) -> StagedPart:
 def _encoding(stored: pa.Table, shown: Sequence[str]) -> dict[str, Any]:
     """How a file that starts with these rows is written."""
     measured = [field.name for field in stored.schema if _is_measured(field, shown)]
-    repeating = [name for name in stored.column_names if _repeats(stored[name])]
-    return {
-        "compression": "zstd",
-        "compression_level": 1,
-        "use_dictionary": repeating or False,
-        "write_statistics": measured or False,
-        "store_schema": False,
-    }
+    chosen = writer_options(choose_encodings(stored))
+    return {**chosen, "write_statistics": measured or False, "store_schema": False}
 
 
 def _nulls_of(table: pa.Table) -> dict[str, int]:

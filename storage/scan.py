@@ -22,6 +22,7 @@ __all__ = [
     "Span",
     "cut",
     "file_schema",
+    "footer_of",
     "iter_file",
     "iter_rows",
     "read_span",
@@ -156,6 +157,12 @@ def read_span(
     return pa.Table.from_batches(
         _batches(Span(file=file, start=start, stop=stop), wanted, max(1, stop - start)), schema=wanted
     )
+
+
+def footer_of(file: DataFile) -> pq.FileMetaData:
+    """A file's footer; raises `StoreDamagedError` or `VersionNotFoundError` where it cannot be read, or is gone."""
+    with _opened(file) as parquet:
+        return parquet.metadata
 
 
 def file_schema(file: DataFile) -> pa.Schema:

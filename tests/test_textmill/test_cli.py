@@ -152,6 +152,15 @@ def test_vacuum_and_verify(tmp_path):
     assert (ended.exit_code, "missing" in ended.stdout) == (1, True)
 
 
+def test_show_tells_how_columns_are_stored(run):
+    layout = json.loads(run("show tickets --json").stdout)["layout"]
+    (label,) = [one for one in layout if one["column"] == "label"]
+    assert (label["encodings"], label["compressions"]) == (["PLAIN"], ["ZSTD"])
+    assert all(one["stored_bytes"] > 0 for one in layout)
+    line = next(line for line in run("show tickets").stdout.splitlines() if line.startswith("label"))
+    assert line.split()[-3:-1] == ["plain", "zstd"]
+
+
 def test_query(run, tmp_path):
     select = "SELECT label, count(*) AS n, max(amount) AS most FROM tickets GROUP BY label ORDER BY label"
     found = [json.loads(line) for line in run(f"query '{select}' --json").stdout.splitlines()]

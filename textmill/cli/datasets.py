@@ -1,5 +1,6 @@
 """The verbs on datasets and their versions."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 from rich.text import Text
 
 from storage.diff import VersionDiff
+from storage.encodings import ColumnLayout
 from storage.scan import iter_rows
 from storage.store import Store
 from storage.versions import Snapshot, Version
@@ -56,17 +58,37 @@ def show(name: str, at: int | str | None, store: str, as_json: bool) -> None:
     """Show a dataset: columns, size, ledger, first rows."""
     opened = Store.open(store)
     snapshot = opened.snapshot(name, at)
+    layouts = opened.column_layouts(name, snapshot.version.number)
     if as_json:
         return print_json({**version_facts(snapshot.version), "columns": _columns(snapshot.schema),
+                           "layout": [asdict(one) for one in layouts],
                            "paths": [file.path for file in snapshot.files]})  # fmt: skip
     _print_version(snapshot.version)
     _print_section("Columns")
-    print_table(("column", "type"), _columns(snapshot.schema).items())
+    _print_columns(_columns(snapshot.schema), layouts)
     _print_ledger(snapshot.version)
     _print_first_rows(snapshot)
     if at is None:
         _print_hint(name, opened.hint(name, snapshot.version.files))
     return None
+
+
+def _print_columns(types: Mapping[str, str], layouts: Sequence[ColumnLayout]) -> None:
+    total = sum(one.stored_bytes for one in layouts)
+    stored = {
+        one.column: (
+            share(one.stored_bytes, total),
+            ", ".join(one.encodings).lower(),
+            ", ".join(one.compressions).lower(),
+            f"{one.encoded_bytes / max(1, one.stored_bytes):.1f}",
+        )
+        for one in layouts
+    }
+    nothing = ("", "", "", "")
+    print_table(
+        ("column", "type", ">of all bytes", "encoding", "compression", ">smaller by"),
+        [(name, kind, *stored.get(name, nothing)) for name, kind in types.items()],
+    )
 
 
 def _print_hint(name: str, hint: str) -> None:
