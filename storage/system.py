@@ -23,7 +23,7 @@ from storage.locks import locked
 from storage.parquet import footer, open_parquet, write_part
 from storage.places import Place
 from storage.schema import fit
-from storage.table import add_action, commit_files, find_table, table_files
+from storage.table import add_action, commit_files, file_actions, find_table, table_files
 from storage.transfer import bring
 
 SERIAL = "serial"
@@ -83,13 +83,17 @@ class SystemTable:
 
     def _read(self) -> pa.Table:
         if (table := self._newest()) is None:
-            return self.schema.empty_table()
+            return self._empty()
         files = table_files(self._layout, table)
         pieces = []
         for file in files:
             with open_parquet(file.path) as parquet:
                 pieces.append(fit(parquet.read(), self.schema))
-        return pa.concat_tables([self.schema.empty_table(), *pieces])
+        return pa.concat_tables([self._empty(), *pieces])
+
+    def _empty(self) -> pa.Table:
+        # `Schema.empty_table` makes arrays, for which Arrow loads pandas: that takes longer than a query.
+        return pa.Table.from_batches([], schema=self.schema)
 
     def _write(self, rows: Sequence[Mapping[str, Any]]) -> bool:
         base = self._newest()
@@ -107,7 +111,7 @@ class SystemTable:
     def _known(self, table: DeltaTable | None) -> list[dict[str, Any]]:
         if table is None:
             return []
-        lines: list[dict[str, Any]] = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+        lines: list[dict[str, Any]] = file_actions(table).to_pylist()
         return lines
 
     def _put(self, content: pa.Table, number: int) -> tuple[Place, AddAction]:

@@ -86,9 +86,15 @@ def table_schema(table: DeltaTable) -> pa.Schema:
     return pa.schema(table.schema().to_arrow())
 
 
+def file_actions(table: DeltaTable) -> pa.Table:
+    """A row for each file as the log tells of it: path, size, rows, and bounds of columns."""
+    # `pa.table` would load pandas to see whether this is a frame of it, which takes longer than a query.
+    return pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
+
+
 def table_files(layout: DatasetLayout, table: DeltaTable) -> tuple[DataFile, ...]:
     """The table's files in row order: sorted by name."""
-    actions = pa.table(table.get_add_actions(flatten=True))
+    actions = file_actions(table)
     lines = zip(
         actions["path"].to_pylist(),
         actions["num_records"].to_pylist(),
@@ -105,7 +111,7 @@ def table_files(layout: DatasetLayout, table: DeltaTable) -> tuple[DataFile, ...
 
 def file_bounds(layout: DatasetLayout, number: int) -> pa.Table:
     """A row for each file of a version: its name under `path`, ``min.c`` and ``max.c`` of columns c."""
-    return pa.table(open_table(layout, number).get_add_actions(flatten=True))
+    return file_actions(open_table(layout, number))
 
 
 def _rows(path: str, known: int | None) -> int:

@@ -86,6 +86,19 @@ def test_the_help_starts_without_the_heavy_packages():
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_query_starts_without_what_runs_jobs_and_compiles(folder):
+    heavy = {"dask", "distributed", "sklearn", "scipy", "numba", "pandas", "pydantic"}
+    code = (
+        "import sys\nfrom textmill.cli.main import cli\n"
+        "try:\n    cli.main(['query', 'SELECT count(*) AS n FROM tickets', '--json', '--store', sys.argv[1]])\n"
+        "except SystemExit:\n    pass\n"
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.splitlines() == ['{"n": 2}', "[]"]
+
+
 def test_datasets(run):
     found = json.loads(run("datasets --json").stdout)
     assert [(each["name"], each["version"], each["rows"], each["versions"]) for each in found] == [("tickets", 1, 2, 2)]

@@ -18,7 +18,7 @@ from cluster.tls import init_tls
 from pipeline.config import load_job
 from storage.files import make_folder
 from storage.store import Store
-from textmill.cli.names import PROFILE
+from textmill.cli.job_names import PROFILE
 from textmill.cli.output import messages, print_json, print_table
 from textmill.cli.verb import AtLeast, verb
 from textmill.report.units import size

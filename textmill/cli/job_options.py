@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pipeline.config import ClusterConfig
-from textmill.cli.names import PROFILE
+from textmill.cli.job_names import PROFILE
 from textmill.cli.verb import AtLeast
 
 JOB_FILE = click.argument("job", type=click.Path(path_type=Path), metavar="JOB.toml")

@@ -15,7 +15,7 @@ from cluster.submit import resume as take_up
 from cluster.submit import wait as wait_for
 from storage.store import Store
 from textmill.cli.datasets import when
-from textmill.cli.names import JOB
+from textmill.cli.job_names import JOB
 from textmill.cli.output import print_json, print_pairs, print_table
 from textmill.cli.progress import speeds
 from textmill.cli.verb import AtLeast, verb

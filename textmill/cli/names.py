@@ -1,13 +1,10 @@
-"""Names that the shell can complete: datasets, models and runs of the store that the line names."""
+"""Names that the shell can complete: datasets, versions, models and runs of the store that the line names."""
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
-from cluster.jobs import Jobs
-from cluster.profiles.sources import Profiles
 from storage.store import Store
 from textmill.cli.verb import DEFAULT_STORE
 
@@ -18,10 +15,6 @@ def _datasets(store: Store) -> Iterable[tuple[str, str]]:
 
 def _models(store: Store) -> Iterable[tuple[str, str]]:
     return ((record["id"], str(record.get("dataset") or "")) for record in store.models())
-
-
-def _jobs(store: Store) -> Iterable[tuple[str, str]]:
-    return ((status.job, status.state) for status in Jobs(store).statuses())
 
 
 def _runs(store: Store) -> Iterable[tuple[str, str]]:
@@ -55,24 +48,6 @@ class StoredName(click.ParamType[str]):
 DATASET = StoredName("dataset", _datasets)
 MODEL = StoredName("model", _models)
 RUN = StoredName("run", _runs)
-JOB = StoredName("job", _jobs)
-
-
-class ProfileName(click.ParamType[str]):
-    """The name of a profile: a ``[clusters.NAME]`` table that can be seen from here."""
-
-    name = "name"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
-        """All names that start with what is typed."""
-        try:
-            named = Profiles.seen_from(Path.cwd()).named.values()
-        except Exception:  # noqa: BLE001 - as above
-            return []
-        return [CompletionItem(one.name, help=one.profile.kind) for one in named if one.name.startswith(incomplete)]
-
-
-PROFILE = ProfileName()
 
 
 class VersionName(click.ParamType[int | str]):

@@ -13,8 +13,8 @@ from cluster.submission import Submission
 from cluster.submit import submit as hand_in
 from pipeline.config import load_job
 from storage.store import Store
+from textmill.cli.job_names import JOB
 from textmill.cli.job_options import ALLOW_CODE, JOB_FILE, OVERRIDES, WHERE, WORKERS, at_profile
-from textmill.cli.names import JOB
 from textmill.cli.output import print_json
 from textmill.cli.run import told_as_json
 from textmill.cli.verb import verb

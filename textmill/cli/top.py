@@ -15,7 +15,7 @@ from rich.text import Text
 from cluster.job import LOST
 from cluster.jobs import Jobs, JobStatus
 from storage.store import Store
-from textmill.cli.names import JOB
+from textmill.cli.job_names import JOB
 from textmill.cli.output import plain_table, print_json, results
 from textmill.cli.progress import speeds
 from textmill.cli.verb import AtLeast, verb
