@@ -23,11 +23,14 @@ _EMAIL = re.compile(
 )
 _IPV4 = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9]|\.[0-9])")
 _IPV6 = re.compile(r"(?<![0-9A-Fa-f:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Fa-f:])")
-_ID_18 = re.compile(r"(?<![0-9A-Za-z])[1-9][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
+_ID_18 = re.compile(r"(?<![0-9])[1-9][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
 _SSN = re.compile(r"(?<![0-9-])(?!000|666|9)[0-9]{3}-(?!00)[0-9]{2}-(?!0000)[0-9]{4}(?![0-9-])")
-_CARD = re.compile(r"(?<![0-9+])(?:[0-9][ -]?){12,18}[0-9](?![0-9])")
+_CARD = re.compile(r"(?<![0-9+])(?:[0-9][ -]?){12,}[0-9](?![0-9])")
 # First digits and lengths that issuers use (ISO/IEC 7812): times and order numbers pass the Luhn check one time in ten.
 _ISSUED = re.compile(r"4(?:\d{12}|\d{15}|\d{18})|5\d{15}|3[0-9]\d{12,14}|[69]\d{15,18}|2[2-7]\d{14}")
+_SHORTEST_CARD = 13
+#: In how many groups of digits a card's number is written at most.
+_MOST_GROUPS = 6
 _PHONE = re.compile(
     r"(?<![0-9])(?:"
     r"(?:(?:\+|00)?86[ -]?)?1[3-9][0-9](?:[ -]?[0-9]{4}){2}"  # Chinese mobile: 138 1234 5678
@@ -67,9 +70,11 @@ def is_card_number(text: str) -> bool:
     True
     """
     number = re.sub("[^0-9]", "", text)
+    if _ISSUED.fullmatch(number) is None:
+        return False
     digits = [int(digit) for digit in number]
     doubled = [d * 2 - 9 if d > 4 else d * 2 for d in digits[-2::-2]]
-    return _ISSUED.fullmatch(number) is not None and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
 def _is_address(text: str) -> bool:
@@ -143,4 +148,23 @@ class Mask(TextOperation):
 
 
 def _replaced(text: str, pattern: re.Pattern[str], proof: Callable[[str], bool], mask: str) -> str:
+    if pattern is _CARD:
+        return pattern.sub(lambda found: _cards_replaced(found[0], mask), text)
     return pattern.sub(lambda found: mask if proof(found[0]) else found[0], text)
+
+
+def _cards_replaced(digits: str, mask: str) -> str:
+    """A row of digits in groups with its card numbers replaced: an amount or a date may stand beside them."""
+    groups = [found.span() for found in re.finditer("[0-9]+", digits)]
+    out, done, first = "", 0, 0
+    while first < len(groups):
+        start = groups[first][0]
+        stops = [stop for _, stop in groups[first : first + _MOST_GROUPS] if stop - start >= _SHORTEST_CARD]
+        stop = next((stop for stop in reversed(stops) if is_card_number(digits[start:stop])), None)
+        if stop is not None:
+            out += digits[done:start] + mask
+            done = stop
+        first += 1
+        while stop is not None and first < len(groups) and groups[first][0] < stop:
+            first += 1
+    return out + digits[done:]
