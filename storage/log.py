@@ -97,11 +97,14 @@ class Lifetime:
     ----------
     size
         Its bytes, as the log has them.
+    statistics
+        What the log last told of its rows and columns, JSON; empty where it told nothing.
     spans
         Pairs of version numbers: part of it from the first on, no more from the second on (None: to this day).
     """
 
     size: int
+    statistics: str
     spans: list[tuple[int, int | None]]
 
     def within(self, numbers: Sequence[int]) -> list[int]:
@@ -162,6 +165,7 @@ def _live(files: dict[str, Lifetime], live: dict[str, int], number: int, action:
             life.spans[-1] = (life.spans[-1][0], number)
     if (added := action.get("add")) is not None:
         live[unquote(added["path"])] = int(added["size"])
-        life = files.setdefault(unquote(added["path"]), Lifetime(int(added["size"]), []))
+        life = files.setdefault(unquote(added["path"]), Lifetime(int(added["size"]), "", []))
+        life.statistics = added.get("stats") or life.statistics
         if not life.spans or life.spans[-1][1] is not None:
             life.spans.append((number, None))

@@ -100,6 +100,10 @@ class Runs:
         return {"run": found, **json.loads(rows[found]["record"])}
 
 
+#: Where the record of a model, as it is kept, lists its files.
+_FILES = "_files"
+
+
 class Models:
     """The models of a store: a folder and a record each.
 
@@ -138,7 +142,7 @@ class Models:
             )
         dataset, version = dataset_of(record)
         row = {"model": model, "run": _text(record, "run"), "dataset": dataset, "version": version}
-        self.table.append([{**row, "record": _json(record)}])
+        self.table.append([{**row, "record": _json({**record, _FILES: contents(staged)})}])
         return self._folders.put(model, staged)
 
     def rows(self) -> dict[str, dict[str, Any]]:
@@ -148,13 +152,13 @@ class Models:
 
     def all(self) -> list[dict[str, Any]]:
         """The records, newest first, each with its id under ``"id"``."""
-        return [{"id": model, **json.loads(row["record"])} for model, row in reversed(self.rows().items())]
+        return [{"id": model, **_told(row)} for model, row in reversed(self.rows().items())]
 
     def get(self, model: str) -> dict[str, Any]:
         """The record of a model by its id or the start of it; raises `ModelNotFoundError`."""
         rows = self.rows()
         found = find(model, rows, "model", ModelNotFoundError)
-        return {"id": found, **json.loads(rows[found]["record"])}
+        return {"id": found, **_told(rows[found])}
 
     def path(self, model: str) -> Path:
         """A folder on disk with a model's files, by its id or the start of it; raises `ModelNotFoundError`."""
@@ -167,3 +171,20 @@ class Models:
             if row["dataset"] == dataset and row["version"] is not None:
                 pinned.setdefault(row["version"], []).append(model)
         return pinned
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    record = json.loads(row["record"])
+    return {name: value for name, value in record.items() if name != _FILES}
+
+
+def saved_files(row: Mapping[str, Any]) -> dict[str, str]:
+    """Path -> hex SHA-256 of a model's files as they were saved; empty for one saved before that was recorded.
+
+    Parameters
+    ----------
+    row
+        The model's, from `Models.rows`.
+    """
+    files: dict[str, str] = json.loads(row["record"]).get(_FILES, {})
+    return files

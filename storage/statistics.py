@@ -9,7 +9,7 @@ with filters). Numbers of nulls are exact; those of columns without Parquet stat
 import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -56,6 +56,41 @@ def file_statistics(footer: pq.FileMetaData, shown: Sequence[str]) -> str:
         least[field.name], greatest[field.name] = bounds
     facts |= {"minValues": least, "maxValues": greatest, "nullCount": nulls}
     return json.dumps(facts)
+
+
+def untrue(told: str, footer: pq.FileMetaData) -> str:
+    """What statistics of a file say that its footer contradicts, in words; empty where all of it holds.
+
+    Bounds may be wider than the values, never narrower: rows would be left out of answers.
+    """
+    try:
+        facts = json.loads(told)
+        true = json.loads(file_statistics(footer, footer.schema.to_arrow_schema().names))
+        if facts["numRecords"] != true["numRecords"]:
+            return f"the log tells of {facts['numRecords']} rows, the file has {true['numRecords']}"
+        for column, low in facts.get("minValues", {}).items():
+            least, greatest = (true.get(bound, {}).get(column) for bound in ("minValues", "maxValues"))
+            high = facts["maxValues"][column]
+            # Of a column without statistics the footer only knows what is always true.
+            if least is not None and (type(low), type(high)) == (type(least), type(greatest)):
+                known = (least, greatest) != ("", _TOP) and _some_values(footer, column)
+                if known and not (_at_most(low, least) and _at_most(greatest, high)):
+                    return f'values of "{column}" lie outside of what the log tells of them'
+    except (ValueError, KeyError, TypeError) as error:
+        return f"what the log tells of it cannot be understood ({error})"
+    return ""
+
+
+def _at_most(low: Any, high: Any) -> bool:
+    try:
+        # Some writers of logs round times to milliseconds.
+        return datetime.fromisoformat(low) <= datetime.fromisoformat(high) + timedelta(milliseconds=1)
+    except (TypeError, ValueError):
+        return bool(low <= high)
+
+
+def _some_values(footer: pq.FileMetaData, column: str) -> bool:
+    return _span(footer, footer.schema.to_arrow_schema().get_field_index(column)) is not None
 
 
 def _chunks(footer: pq.FileMetaData, column: int) -> list[Any]:

@@ -6,16 +6,29 @@ It is written before the first file goes, so that no version counts as readable 
 import json
 from collections.abc import Iterable
 
+from storage.errors import StoreDamagedError
 from storage.files import write_atomic
 from storage.layout import DatasetLayout
 
 
 def vacuumed_numbers(layout: DatasetLayout) -> frozenset[int]:
-    """The numbers of the versions that cannot be read any more."""
+    """The numbers of the versions that cannot be read any more.
+
+    Raises
+    ------
+    StoreDamagedError
+        If their list cannot be understood.
+    """
     try:
-        return frozenset(json.loads(layout.vacuumed.read_bytes())["versions"])
+        return frozenset(map(int, json.loads(layout.vacuumed.read_bytes())["versions"]))
     except FileNotFoundError:
         return frozenset()
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreDamagedError(
+            str(layout.vacuumed),
+            f"the list of versions that were given up cannot be understood ({error})",
+            'Restore the file from a backup, or write {"versions": []} into it, with the numbers of those versions.',
+        ) from error
 
 
 def add_vacuumed(layout: DatasetLayout, numbers: Iterable[int]) -> None:

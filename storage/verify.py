@@ -4,16 +4,18 @@ A file's name holds half of the SHA-256 of its bytes, so one look at each file i
 keep the files from being checked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from storage.errors import StoreDamagedError, StoreError
 from storage.files import ASIDE_SUFFIX
 from storage.layout import OWN, DatasetLayout, StoreLayout, is_dataset_name, parse_part_name
 from storage.log import entry_numbers, entry_path, read_entry, readable_lifetimes
-from storage.parquet import sha256_of
+from storage.parquet import footer, sha256_of
 from storage.places import Place, below
-from storage.registry import Models
+from storage.registry import Models, saved_files
+from storage.statistics import untrue
 from storage.table import has_table, open_table
 from storage.vacuumed import vacuumed_numbers
 
@@ -126,6 +128,16 @@ class _Checker:
             yield self.problem(kind, path, f"{found} bytes instead of {size}", versions, _RESTORE)
         elif name is not None and not sha256_of(path).startswith(name.sha):
             yield self.problem(CHANGED, path, "its content does not fit its name", versions, _RESTORE)
+        elif problem := self._untrue(path):
+            cure = "Restore the entries of the log that name it from a backup."
+            yield self.problem(BROKEN_LOG, path, problem, versions, cure)
+
+    def _untrue(self, path: Place) -> str:
+        """What the log says wrongly of a file that is as the store wrote it."""
+        life = self.lifetimes.get(below(path, self.layout.folder))
+        if life is None or not life.statistics or parse_part_name(path.name) is None:
+            return ""
+        return untrue(life.statistics, footer(path))
 
     def _stray(self, path: Place) -> Problem:
         name = parse_part_name(path.name)
@@ -151,7 +163,7 @@ def verify_dataset(store: StoreLayout, layout: DatasetLayout) -> Iterator[Proble
 
 
 def verify_models(store: StoreLayout) -> Iterator[Problem]:
-    """Folders among the models that no record names."""
+    """Files of models that are not as they were saved, and folders among the models that no record names."""
     models = Models(store)
     rows = models.rows()
     for name in sorted(models.folders()):
@@ -159,6 +171,24 @@ def verify_models(store: StoreLayout) -> Iterator[Problem]:
             path = below(store.models / name, store.root)
             detail, cure = "no record names this model", "Move it elsewhere."
             yield Problem(dataset=name, kind=FOREIGN, path=path, detail=detail, versions=(), cure=cure)
+        else:
+            yield from _model_files(store, name, rows[name])
+
+
+def _model_files(store: StoreLayout, name: str, row: Mapping[str, Any]) -> Iterator[Problem]:
+    for file, sha in saved_files(row).items():
+        path = store.models / name / file
+        try:
+            found = sha256_of(path)
+        except FileNotFoundError:
+            kind, detail = MISSING, "the model's file is not there"
+        else:
+            if found == sha:
+                continue
+            kind, detail = CHANGED, "the model's file is not as it was saved"
+        cure = "Restore the file from a backup, or train the model again: see `textmill reproduce`."
+        where = below(path, store.root)
+        yield Problem(dataset=name, kind=kind, path=where, detail=detail, versions=(), cure=cure)
 
 
 def verify_folders(store: StoreLayout) -> Iterator[Problem]:

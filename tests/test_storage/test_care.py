@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from oracles_storage import rows_of, stage
 
 from storage import errors
+from storage.arranging.plan import Arrangement
 from storage.fates import FATE_SCHEMA
 from storage.log import Entry
 from storage.store import Store
@@ -282,3 +285,72 @@ def test_vacuumed_list_is_plain_json(store):
     store.vacuum("reviews", older_than_hours=0)
     listed = Path(store.uri) / "reviews" / "_textmill" / "vacuumed.json"
     assert json.loads(listed.read_text()) == {"versions": [0, 1]}
+
+
+def test_a_list_of_what_was_given_up_that_is_damaged_is_told(store):
+    listed = Path(store.uri) / "reviews" / "_textmill" / "vacuumed.json"
+    listed.parent.mkdir()
+    for content in ("{", "[]", '{"versions": ["x"]}'):
+        listed.write_text(content)
+        with pytest.raises(errors.StoreDamagedError, match="cannot be understood"):
+            store.snapshot("reviews")
+
+
+LIES = {
+    "rows": ('numRecords\\":50', 'numRecords\\":51', "51 rows, the file has 50"),
+    "a narrow bound": ('\\"n\\":49', '\\"n\\":48', 'values of "n" lie outside'),
+    "no numbers": ('numRecords\\":50', 'numRecords\\":?', "cannot be understood"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_log_that_tells_wrongly_of_a_sound_file_is_found(store, lie):
+    told, wrong, problem = LIES[lie]
+    entry = Path(store.uri) / "reviews" / "_delta_log" / f"{1:020d}.json"
+    content = entry.read_text().replace(" ", "")
+    assert told in content
+    entry.write_text(content.replace(told, wrong))
+    (found,) = [one for one in store.verify() if problem in one.detail]
+    assert (found.kind, found.versions) == ("broken_log", (1,))
+
+
+def test_what_the_log_tells_holds_for_all_types_and_after_every_change(tmp_path):
+    store = Store.open(tmp_path / "store", create=True)
+    moment = datetime(2020, 1, 2, 3, 4, 5, 123456, UTC)
+    row = {
+        "text": "a",
+        "n": -5,
+        "x": -0.5,
+        "odd": float("nan"),
+        "at": moment,
+        "local": moment.replace(tzinfo=None),
+        "day": moment.date(),
+        "amount": Decimal("-3.45"),
+        "yes": True,
+        "none": None,
+        "raw": b"x",
+    }
+    schema = pa.schema([("none", pa.string())])
+    table = pa.Table.from_pylist([{**row, "n": n} for n in (-5, 2**60, None)])
+    table = table.set_column(table.schema.get_field_index("none"), schema.field("none"), pa.nulls(3, pa.string()))
+    for run in ("r0", "r1", "r2"):
+        commit(store, run, table, mode="append")
+    store.delete("reviews", "n = -5")
+    store.rollback("reviews", 1)
+    store.compact("reviews", Arrangement(sort=("text",)))
+    store.rollback("reviews", 2)
+    assert store.verify() == []
+
+
+@pytest.mark.parametrize("harm", ["changed", "missing"])
+def test_damaged_models_are_found(store, tmp_path, harm):
+    staged = tmp_path / "m"
+    (staged / "inner").mkdir(parents=True)
+    (staged / "inner" / "weights.bin").write_bytes(b"0123456789")
+    store.save_model("m1", staged, {"dataset": "reviews", "version": 0, "run": "r0"})
+    assert store.verify() == []
+    assert set(store.model("m1")) == {"id", "dataset", "version", "run"}
+    file = store.model_path("m1") / "inner" / "weights.bin"
+    file.write_bytes(b"0123406789") if harm == "changed" else file.unlink()
+    (problem,) = store.verify()
+    assert (problem.kind, problem.path) == (harm, "_models/m1/inner/weights.bin")
