@@ -172,7 +172,17 @@ def parse_tables(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise JobFileError((f"not valid TOML: {error}",), str(path)) from error
+        raise JobFileError((f"not valid TOML: {error}{_quotes_missing(text, str(error))}",), str(path)) from error
+
+
+def _quotes_missing(text: str, error: str) -> str:
+    """What to do about a name or value that needs quotes in TOML, such as one in Chinese; "" for other errors."""
+    place = re.search(r"at line (\d+), column (\d+)", error)
+    rest = text.splitlines()[int(place[1]) - 1][int(place[2]) - 1 :] if place else ""
+    word = re.match(r"\w+", rest)
+    if word is None or word[0].isascii():
+        return ""
+    return f'; names and texts with other letters than A to Z need quotes: "{word[0]}"'
 
 
 def parse_job(tables: dict[str, Any], origin: str = "job") -> JobConfig:

@@ -122,3 +122,20 @@ def test_sizes(text, size):
 def test_things_that_are_no_sizes(text):
     with pytest.raises(ValueError, match="size"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "内容 = 'a'",
+        "name = 内容",
+        "[source]\ncolumns = { 正文 = 'text' }",
+        "列a = 1",
+        "[[clean]]\nmapping = { a = 'b', 好评 = 'good' }",
+    ],
+)
+def test_names_in_other_scripts_without_quotes_say_what_they_need(tmp_path, line):
+    bad = tmp_path / "bad.toml"
+    bad.write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(JobFileError, match=r'need quotes: "(内容|正文|列a|好评)"'):
+        load_job(bad)

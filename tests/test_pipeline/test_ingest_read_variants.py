@@ -230,16 +230,17 @@ def test_an_input_of_one_record_says_how_to_read_it(tmp_path):
         flow(tmp_path)
 
 
+@pytest.mark.parametrize("length", [2, 10])
 @pytest.mark.parametrize("columns", [{}, {"text": "内容"}])
-def test_pieces_of_a_file_whose_header_stayed_with_the_first(tmp_path, columns):
-    rows = [f"{i},第{i}条 内容,{'好差'[i % 2]}\n" for i in range(30)]
-    pieces = {f"x-{n}.csv": "".join(rows[n * 10 : n * 10 + 10]) for n in range(3)}
+def test_pieces_of_a_file_whose_header_stayed_with_the_first(tmp_path, columns, length):
+    rows = [f"{i},第{i}条 内容,{'好差'[i % 2]}\n" for i in range(3 * length)]
+    pieces = {f"x-{n}.csv": "".join(rows[n * length : n * length + length]) for n in range(3)}
     pieces["x-0.csv"] = "编号,内容,标签\n" + pieces["x-0.csv"]
     put(tmp_path, pieces)
     read = read_all("*.csv", tmp_path, tmp_path, columns=columns)
     text = "text" if columns else "内容"
     assert read.plan.schema.names == ["编号", text, "标签"]
-    assert read.table[text].to_pylist() == [f"第{i}条 内容" for i in range(30)]
+    assert read.table[text].to_pylist() == [f"第{i}条 内容" for i in range(3 * length)]
     assert read.plan.notes == (
         "2 files without a header, whose columns are called as in the files beside: x-1.csv, x-2.csv",
     )
@@ -274,3 +275,9 @@ def test_an_object_over_several_lines_is_told_as_such(tmp_path):
     put(tmp_path, {"a.csv": '{\n "text": "a",\n "n": 2\n}\n'})
     with pytest.raises(SourceError, match=r"of 4 records do not have the shape expected.*begins with"):
         flow(tmp_path, source={"files": str(tmp_path / "a.csv"), "format": "jsonl"})
+
+
+def test_a_hint_with_a_name_in_another_script_is_toml(tmp_path):
+    put(tmp_path, {"a.csv": "内容,评论\n甲,乙\n"})
+    with pytest.raises(JobFileError, match=r'columns = \{ "内容_original" = "内容" \}'):
+        read_all("a.csv", tmp_path, tmp_path, columns={"内容": "评论"})

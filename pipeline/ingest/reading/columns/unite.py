@@ -1,6 +1,7 @@
 """Columns over all files: united by name, renamed, typed, filled from file names."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -159,15 +160,19 @@ def _clash(name: str, first: str, second: str) -> str:
     case = "" if name in {first, second} and not same else " (case does not count)"
     return (
         f'[source] columns: "{first}" and "{second}" would both be called "{name}"{case}; '
-        f'give "{other}" another name too, such as columns = {{ {name}_original = "{other}" }}.'
+        f'give "{other}" another name too, such as columns = {{ {_key(f"{name}_original")} = "{other}" }}.'
     )
+
+
+def _key(name: str) -> str:
+    """The name as TOML has it before an equals sign."""
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else f'"{name}"'
 
 
 def _unfit(name: str, why: str) -> str:
     spelled, other = name.replace("\0", r"\u0000"), name.replace("\0", "").lstrip("_") or "unnamed"
-    return (
-        f'[source] a column is called "{spelled}", which {why}; rename it with columns = {{ {other} = "{spelled}" }}.'
-    )
+    cure = f'rename it with columns = {{ {_key(other)} = "{spelled}" }}.'
+    return f'[source] a column is called "{spelled}", which {why}; {cure}'
 
 
 def _lacking(files: Sequence[SourceFile], by_file: Sequence[Sequence[OutputColumn]]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from pipeline.ingest.reading.source_config import SourceConfig
 DELIMITERS = (",", "\t", ";", "|", "\x01")
 _ROWS_LOOKED_AT = 200
 _LONGEST = 1 << 40
-_TELLING_ROWS = 5
+_TELLING_ROWS = 2
 #: A cell of the first row that is a number, an amount or a date is no column name; a year may be one.
 _VALUE = re.compile(r"(?!(?:19|20)\d\d$)[\s\d.,:/+\-%$¥￥€£()]*\d[\s\d.,:/+\-%$¥￥€£()TZ]*")
 
@@ -137,8 +137,11 @@ def column_names(cells: Sequence[str]) -> tuple[str, ...]:
 
 
 def _stands_out(first: Sequence[str], later: Sequence[Sequence[str]]) -> bool:
-    """Whether a column holds values (numbers, dates) all the way down, but a word in the first row."""
-    if len(later) < _TELLING_ROWS:
+    """Whether a column holds values (numbers, dates) all the way down, but a word in the first row, as in all others.
+
+    A first row with digits may be one of data: the ids in one column need not all be numbers.
+    """
+    if len(later) < _TELLING_ROWS or any(letter.isdigit() for cell in first for letter in cell):
         return False
     columns = [[row[place].strip() for row in later if len(row) > place] for place in range(len(first))]
     return any(all(_VALUE.fullmatch(cell) for cell in column) for column in columns if column)
