@@ -194,9 +194,9 @@ def test_archives_and_data_that_is_no_text_are_refused(tmp_path):
 def test_single_quotes_that_alone_make_the_records_alike(tmp_path, inner):
     rows = "".join(f"{i},'{inner} {i}',x\n" for i in range(30))
     plain = "".join(f"{i},'plain {i}',x\n" for i in range(30, 40))
-    put(tmp_path, {"1.csv": "id,text,label\n" + rows, "2.csv": "id,text,label\n" + plain})
+    put(tmp_path, {"1.csv": "id,text,label\n" + rows + "40,short\n", "2.csv": "id,text,label\n" + plain})
     read = read_all("*.csv", tmp_path, tmp_path, block=50)
-    assert read.rejected == {}
+    assert read.rejected == {"short_row": 1}
     assert read.kept["text"].to_pylist()[:2] == [inner.replace("''", "'") + f" {i}" for i in range(2)]
     assert read.kept["text"].to_pylist()[30] == "plain 30"
 

@@ -206,7 +206,7 @@ def _spaced(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> Diale
 def _single_quoted(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -> Dialect:
     """The dialect with single quotes, where none close badly and they are meant as quotes.
 
-    That is where the first record has them around all of its fields, or where only they make all records alike.
+    That is where the first record has them around all of its fields, or where they make more records alike.
     """
     single = replace(dialect, quote="'")
     well, badly = _closings(head, single, whole)
@@ -214,7 +214,7 @@ def _single_quoted(head: npt.NDArray[np.uint8], dialect: Dialect, whole: bool) -
         return dialect
     first = _rows(head, _with_line_ends(head, dialect), 1)
     around = bool(first) and all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in first[0])
-    mends = _share(head, dialect, whole) < 1 and _share(head, single, whole) == 1
+    mends = _share(head, single, whole) > _share(head, dialect, whole)
     return single if around or mends else dialect
 
 
