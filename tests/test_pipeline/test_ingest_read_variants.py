@@ -281,3 +281,22 @@ def test_a_hint_with_a_name_in_another_script_is_toml(tmp_path):
     put(tmp_path, {"a.csv": "内容,评论\n甲,乙\n"})
     with pytest.raises(JobFileError, match=r'columns = \{ "内容_original" = "内容" \}'):
         read_all("a.csv", tmp_path, tmp_path, columns={"内容": "评论"})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("rows", ["1,好\0坏\n2,\0\n3,行\n", "1,ab\0\n22,\0\n3,行不行\n"])
+def test_nul_characters_do_not_make_utf_16(tmp_path, encoding, rows):
+    put(tmp_path, {"a.csv": f"id,text\n{rows}".encode(encoding)})
+    read = read_all("a.csv", tmp_path, tmp_path)
+    assert read.plan.files[0].encoding == encoding
+    assert read.kept["text"].to_pylist() == [row.split(",")[1].replace("\0", "") or None for row in rows.splitlines()]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "text", ["上海", "注文した商品がまだ届きません", "快递太慢了，客服不理人。" * 40, "배송이 느려요"]
+)
+def test_utf_16_without_a_mark_is_seen(tmp_path, encoding, text):
+    put(tmp_path, {"a.csv": f"id,text\n1,{text}\n2,{text}\n".encode(encoding)})
+    read = read_all("a.csv", tmp_path, tmp_path)
+    assert (read.plan.files[0].encoding, read.kept["text"].to_pylist()) == (encoding, [text, text])

@@ -26,6 +26,9 @@ _EVERYDAY = {
     "cp932": (range(0x81, 0x84), range(0x88, 0x98), 0x40),
 }
 _CLEARLY = 0.1
+_MOSTLY = 0.8
+#: Every other byte of ASCII text in UTF-16 is NUL; with fewer than one in so many, it may be another's text.
+_BYTES_PER_NUL = 3
 _SAMPLED_BYTES = 1 << 20
 _WORD_BYTES = {"utf-16-le": 2, "utf-16-be": 2, "utf-32-le": 4, "utf-32-be": 4}
 #: At least one in so many UTF-16 code units of running text is ASCII (a line end, a delimiter, a digit).
@@ -97,8 +100,17 @@ def unmarked_wide_encoding(head: bytes) -> str | None:
         line_feeds = np.count_nonzero((units[:, high] == 0) & (units[:, low] == 10))
         common = np.count_nonzero(ascii_units) * _UNITS_PER_ASCII >= units.shape[0]
         if common and line_feeds and np.count_nonzero(backwards) * 10 <= np.count_nonzero(ascii_units):
-            return name
+            return None if _is_narrow_with_nuls(head) else name
     return None
+
+
+def _is_narrow_with_nuls(head: bytes) -> bool:
+    """Whether `head`, which could be UTF-16, reads well as other text with a few NUL bytes in it."""
+    plain = head.replace(b"\0", b"")
+    if (len(head) - len(plain)) * _BYTES_PER_NUL > len(head):
+        return False
+    plain = plain[: plain.rfind(b"\n") + 1]
+    return _reads(plain, "utf-8") or (_reads(plain, "gb18030") and _everyday_share([plain], "gb18030") >= _MOSTLY)
 
 
 def detected_encoding(sample: Sequence[bytes]) -> str | None:
