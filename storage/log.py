@@ -134,7 +134,7 @@ def readable_lifetimes(log: Place) -> tuple[dict[str, Lifetime], dict[int, Store
     """As `lifetimes`, as far as the log can be read, and what is wrong with which entry."""
     files: dict[str, Lifetime] = {}
     broken: dict[int, StoreDamagedError] = {}
-    live: dict[str, int] = {}
+    live: dict[str, _Live] = {}
     numbers = entry_numbers(log)
     for number in range(numbers[-1] + 1 if numbers else 0):
         facts: dict[str, Any] = {}
@@ -148,23 +148,43 @@ def readable_lifetimes(log: Place) -> tuple[dict[str, Lifetime], dict[int, Store
             broken[number] = error
         if not broken and "run" in facts and not _complete(facts, runs, live):
             broken[number] = StoreDamagedError(
-                str(entry_path(log, number)), "the entry lacks part of what it tells of", _RESTORE
+                str(entry_path(log, number)), "the entry does not name what it tells of", _RESTORE
             )
     return files, broken
 
 
-def _complete(facts: dict[str, Any], runs: list[str], live: Mapping[str, int]) -> bool:
-    return facts["run"] in runs and facts["files"] == len(live) and facts["bytes"] == sum(live.values())
+@dataclass(frozen=True, slots=True)
+class _Live:
+    bytes: int
+    rows: int | None
 
 
-def _live(files: dict[str, Lifetime], live: dict[str, int], number: int, action: dict[str, Any]) -> None:
+def _complete(facts: dict[str, Any], runs: list[str], live: Mapping[str, _Live]) -> bool:
+    rows = [one.rows for one in live.values()]
+    return bool(
+        facts["run"] in runs
+        and facts["files"] == len(live)
+        and facts["bytes"] == sum(one.bytes for one in live.values())
+        and (None in rows or facts["rows"] == sum(filter(None, rows)))
+    )
+
+
+def _rows_told(added: dict[str, Any]) -> int | None:
+    """How many rows the log says that a file has; None where it does not say, or not so that it can be understood."""
+    try:
+        return int(json.loads(added["stats"])["numRecords"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _live(files: dict[str, Lifetime], live: dict[str, _Live], number: int, action: dict[str, Any]) -> None:
     if (removed := action.get("remove")) is not None:
         live.pop(unquote(removed["path"]), None)
         life = files.get(unquote(removed["path"]))
         if life is not None and life.spans[-1][1] is None:
             life.spans[-1] = (life.spans[-1][0], number)
     if (added := action.get("add")) is not None:
-        live[unquote(added["path"])] = int(added["size"])
+        live[unquote(added["path"])] = _Live(int(added["size"]), _rows_told(added))
         life = files.setdefault(unquote(added["path"]), Lifetime(int(added["size"]), "", []))
         life.statistics = added.get("stats") or life.statistics
         if not life.spans or life.spans[-1][1] is not None:

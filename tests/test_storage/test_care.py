@@ -314,6 +314,14 @@ def test_a_log_that_tells_wrongly_of_a_sound_file_is_found(store, lie):
     assert (found.kind, found.versions) == ("broken_log", (1,))
 
 
+def test_a_version_that_tells_of_other_rows_than_its_files_is_found(store):
+    entry = Path(store.uri) / "reviews" / "_delta_log" / f"{1:020d}.json"
+    content = entry.read_text()
+    assert '"rows":50' in content
+    entry.write_text(content.replace('"rows":50', '"rows":49'))
+    assert ("broken_log", (1,)) in found(store)
+
+
 def test_what_the_log_tells_holds_for_all_types_and_after_every_change(tmp_path):
     store = Store.open(tmp_path / "store", create=True)
     moment = datetime(2020, 1, 2, 3, 4, 5, 123456, UTC)
