@@ -1,8 +1,9 @@
 """Running the pipeline's tasks on a Dask cluster, with progress and a deadline on every wait."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from queue import Empty, Queue
 from typing import Any
 
@@ -19,6 +20,8 @@ _LOOK_EVERY_S = 0.25
 _WITHOUT_WORKERS_S = 20.0
 _COUNTS_S = 0.5
 _TELLS_S = 2.0
+#: Most answers that are fetched in one round trip.
+_TOGETHER = 64
 
 
 class ClientExecute:
@@ -149,13 +152,31 @@ class ClientExecute:
         arrived: Queue[int] = Queue()
         for number, future in futures.items():
             future.add_done_callback(lambda _future, number=number: arrived.put(number))
-        for done in range(len(futures)):
-            number = self._next(arrived, stage, len(futures) - done)
-            results[number] = self._result(stage, futures[number])
-            count.one_more(number, results[number])
+        done = 0
+        while done < len(futures):
+            through = [self._next(arrived, stage, len(futures) - done), *_waiting(arrived, _TOGETHER - 1)]
+            answers = self._fetched({number: futures[number] for number in through})
+            for number in through:
+                results[number] = answers[number] if number in answers else self._result(stage, futures[number])
+                count.one_more(number, results[number])
+            done += len(through)
             if isinstance(self._cluster, Session):
                 self._cluster.progressed()
         self._vet(stage)
+
+    def _fetched(self, futures: dict[int, Future]) -> dict[int, Any]:
+        """Answers that are through, by number, fetched together: a round trip for each would take longer than a task.
+
+        What does not come at once is left out, be it an error or an answer that went with its worker.
+        """
+        if len(futures) == 1:
+            return {}
+        try:
+            # The public `gather` waits without end.
+            found = self._client.sync(self._client._gather, futures, errors="skip", callback_timeout=_TELLS_S)
+        except (TimeoutError, CancelledError, OSError):
+            return {}
+        return {number: answer for number, answer in found.items() if futures[number].status == "finished"}
 
     def _result(self, stage: str, future: Future) -> Any:
         """What the task answered. A worker that dies with it at the last moment has it done once more elsewhere."""
@@ -243,6 +264,13 @@ class ClientExecute:
             return self._cluster.lost(stage)
         status = self._cluster.status
         return None if status == "running" else ClusterLostError(stage, f"the connection is {status}")
+
+
+def _waiting(arrived: "Queue[int]", most: int) -> Iterator[int]:
+    """The numbers that are in the queue by now, so many at most."""
+    with suppress(Empty):
+        for _ in range(most):
+            yield arrived.get_nowait()
 
 
 def _killed(future: Future) -> bool:

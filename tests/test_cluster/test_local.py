@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from dask import delayed
+from distributed import wait
 
 from cluster.errors import ClusterLostError, ProfileError, StalledError, WorkerLostError
 from cluster.execute import ClientExecute
@@ -73,6 +74,35 @@ def test_results_come_in_the_order_of_the_tasks_with_progress_told(client):
 def test_a_task_s_own_error_arrives_as_it_was_raised(client):
     with pytest.raises(ValueError, match="number 3"):
         ClientExecute(client, Silence(), 60, 0)("fail", [delayed(fail)(3)])
+
+
+def nothing(number):
+    return number % 3 or None
+
+
+def test_answers_that_are_through_are_fetched_together_and_errors_left_for_later(client):
+    futures = dict(enumerate([*client.map(nothing, range(7)), client.submit(fail, 3), client.submit(double, 3)]))
+    wait(list(futures.values()), timeout=60)
+    execute = ClientExecute(client, Silence(), 60, 0)
+    found = execute._fetched(futures)
+    assert found == {**{number: nothing(number) for number in range(7)}, 8: 6}
+    assert execute._fetched({0: futures[0]}) == {}
+
+
+def test_hundreds_of_small_answers_come_whole_in_few_round_trips(client, monkeypatch):
+    together = []
+    fetched = ClientExecute._fetched
+    monkeypatch.setattr(
+        ClientExecute, "_fetched", lambda self, futures: together.append(len(futures)) or fetched(self, futures)
+    )
+    recorder = Recorder()
+    # While the driver is told of the first answer, the others come through.
+    monkeypatch.setattr(recorder, "task_done", lambda *_: time.sleep(0.01))
+    results = ClientExecute(client, recorder, 60, 0)("nothing", [delayed(nothing)(n) for n in range(300)])
+    assert results == [nothing(number) for number in range(300)]
+    assert sum(together) == 300
+    assert max(together) <= 64
+    assert len(together) < 300
 
 
 def test_no_task_finishing_in_time_is_an_error_not_a_wait_for_ever(client):
