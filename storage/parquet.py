@@ -19,7 +19,7 @@ from storage.places import Place, opened, place_at
 from storage.schema import to_stored
 from storage.statistics import nulls_note
 
-ROW_GROUP_BYTES = 32 << 20
+ROW_GROUP_BYTES = 8 << 20
 ROW_GROUP_ROWS = (16, 131_072)
 _READ_BYTES = 4 << 20
 
@@ -94,7 +94,7 @@ def _content_bytes(column: pa.ChunkedArray) -> int:
 
 
 def row_group_rows(table: pa.Table) -> int:
-    """Rows a row group so that one takes about 32 MB decoded: the memory a reader of a few rows needs."""
+    """Rows a row group so that one takes about 8 MB decoded: what a reader of a few rows must read, and hold."""
     least, most = ROW_GROUP_ROWS
     if table.num_rows == 0:
         return most
