@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.text.config import FeatureConfig
-from pipeline.text.grams import CHAR_WB_CODE, key_of, scratch, units_of
+from pipeline.text.grams import CHAR_WB_CODE, document_keys, gram_count, key_of, scratch, units_of
 from pipeline.text.hashing import ANALYZER_CODES, read_only, text_buffers
 from pipeline.text.sorting import BUCKET, MINUS
 from pipeline.text.stop_words import StopTable, drop_stop_words, stop_table
 from pipeline.text.unicode_tables import unicode_tables
-from storage.compiled import kernel
+from storage.compiled import inlined, kernel
 
 _Bytes = npt.NDArray[np.uint8]
 _Ints = npt.NDArray[np.int32]
@@ -23,6 +23,16 @@ _Longs = npt.NDArray[np.int64]
 _OFTEN = 32
 #: How an n-gram's edges are shown where blanks stand for them.
 _EDGE = "·"
+
+
+@inlined
+def _is_wanted(keys: npt.NDArray[np.uint32], count: int, places: _Ints, seen: _Longs) -> bool:
+    """Whether one of the keys falls into a bucket that was not seen often enough."""
+    wanted = False
+    for item in range(count):
+        place = places[keys[item] & BUCKET]
+        wanted |= place >= 0 and seen[place] < _OFTEN
+    return wanted
 
 
 @kernel
@@ -47,6 +57,8 @@ def _collected(
     minus = np.empty(wanted * _OFTEN, np.bool_)
     stops = np.empty(wanted * _OFTEN, np.int64)
     letters = np.empty(1024, np.uint8)
+    keys = np.empty(256, np.uint32)
+    whole = analyzer == CHAR_WB_CODE
     count = 0
     at = 0
     for row in range(len(offsets) - 1):
@@ -67,9 +79,16 @@ def _collected(
         )
         if len(left_out.slots):
             drop_stop_words(buffer, starts, ends, runs, left_out)
+        most = gram_count(runs, run_count, low, high, whole)
+        if most > len(keys):
+            keys = np.empty(2 * most, np.uint32)
+        held = document_keys(keys, buffer, starts, ends, runs, run_count, low, high, whole, mask)
+        # Most documents have none of the buckets, which all keys at once tell sooner.
+        if not _is_wanted(keys, held, places, seen):
+            continue
         for run in range(run_count):
             size = runs[run + 1] - runs[run]
-            first_length = min(low, size) if analyzer == CHAR_WB_CODE else low
+            first_length = min(low, size) if whole else low
             for length in range(first_length, min(high, size) + 1):
                 for unit in range(runs[run], runs[run + 1] - length + 1):
                     key = key_of(buffer, starts[unit], ends[unit + length - 1], mask)

@@ -145,6 +145,35 @@ def _gram_keys(
     return int(np.int64(place))
 
 
+@inlined
+def gram_count(runs: Bounds, run_count: int, low: int, high: int, whole: bool) -> int:
+    """How many n-grams the document in the scratch arrays has."""
+    count = 0
+    for run in range(run_count):
+        count += _run_length(runs[run], runs[run + 1], low, high, whole)
+    return count
+
+
+@inlined
+def document_keys(
+    keys: Keys,
+    buffer: Bytes,
+    starts: Bounds,
+    ends: Bounds,
+    runs: Bounds,
+    run_count: int,
+    low: int,
+    high: int,
+    whole: bool,
+    mask: np.uint32,
+) -> int:
+    """How many keys were written: one for each n-gram of the document in the scratch arrays."""
+    count = 0
+    for run in range(run_count):
+        count = _gram_keys(keys, count, buffer, starts, ends, runs[run], runs[run + 1], low, high, whole, mask)
+    return count
+
+
 @kernel
 def hash_documents(
     offsets: npt.NDArray[np.int64],
@@ -214,17 +243,13 @@ def hash_documents(
         )
         if len(left_out.slots):
             drop_stop_words(buffer, starts, ends, runs, left_out)
-        most = 0
-        for run in range(run_count):
-            most += _run_length(runs[run], runs[run + 1], low, high, whole)
+        most = gram_count(runs, run_count, low, high, whole)
         if at + most > len(indices):
             return row
         if most > len(keys):
             keys = np.empty(2 * most, np.uint32)
             spare = np.empty(2 * most, np.uint32)
-        count = 0
-        for run in range(run_count):
-            count = _gram_keys(keys, count, buffer, starts, ends, runs[run], runs[run + 1], low, high, whole, mask)
+        count = document_keys(keys, buffer, starts, ends, runs, run_count, low, high, whole, mask)
         sort_keys(keys, spare, count, bits, places)
         at = add_up(spare, count, indices, values, at)
         bounds[row + 1] = at
