@@ -1,6 +1,6 @@
 """The ``[train]`` table of a job file: which columns, which rows test the model, and how it learns."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,8 @@ from pipeline.train.split_config import SplitConfig
 
 #: Solvers that can be named in a job file.
 Solver = Literal["incremental", "lbfgs"]
+#: `l2` where the job does not say and the optimum is looked for.
+_FULL_PULL = 0.1
 
 
 class ThresholdConfig(Settings):
@@ -51,11 +53,12 @@ class TrainConfig(Settings):
     epochs: int = Field(default=6, ge=1, le=1000)
     """How often every training row is seen."""
 
-    learning_rate: float = Field(default=0.7, gt=0)
+    learning_rate: float = Field(default=0.5, gt=0)
     """The first step of each weight; later steps shrink with the gradients that the weight has seen."""
 
-    l2: float = Field(default=0.1, ge=0)
-    """Strength of the pull of all weights towards zero; 0.1 is scikit-learn's C = 10."""
+    l2: float = Field(default=0.03, ge=0)
+    """Strength of the pull of all weights towards zero; 0.1 is scikit-learn's C = 10. Not given: 0.1 for `lbfgs`, which
+    goes all the way to the optimum, and 0.03 for a few incremental epochs, which stop short of it."""
 
     start: str | None = None
     """An earlier model of the same dataset, by its id or as `NAME@production`, that learning goes on from: only rows
@@ -104,6 +107,11 @@ class TrainConfig(Settings):
 
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Decides the order in which blocks and rows are learned."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pull_of_the_solver(cls, given: Any) -> Any:
+        return {"l2": _FULL_PULL, **given} if isinstance(given, dict) and given.get("solver") == "lbfgs" else given
 
     @model_validator(mode="after")
     def _settings_suit_the_solver(self) -> "TrainConfig":

@@ -72,7 +72,7 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
     def __init__(
         self,
         *,
-        learning_rate: float = 0.7,
+        learning_rate: float = 0.5,
         l2: float = 1e-5,
         l1: float = 0.0,
         first_square: float = 0.1,

@@ -44,6 +44,13 @@ def test_wrong_training(settings, message):
         TrainConfig.model_validate(settings)
 
 
+def test_the_pull_follows_the_solver():
+    assert TrainConfig().l2 == 0.03
+    assert TrainConfig.model_validate({"solver": "lbfgs"}).l2 == 0.1
+    assert TrainConfig(solver="lbfgs").l2 == 0.1
+    assert TrainConfig(solver="lbfgs", l2=0.03).l2 == 0.03
+
+
 def test_ngrams_follow_the_analyzer():
     assert FeatureConfig().ngram_range == (1, 2)
     assert FeatureConfig(analyzer="char_wb").ngram_range == (2, 4)

@@ -51,7 +51,7 @@ def some_rows(rows, features, classes, seed, density=0.4):
 def test_equals_its_description(rows, classes, l2, seed):
     matrix, targets = some_rows(rows, 7, classes, seed)
     ours = OnlineLogisticRegression(l2=l2, shuffle=False).partial_fit(matrix, targets, classes=np.arange(classes))
-    weights, intercept = online_logistic(matrix.toarray().astype(float), targets, classes, 0.7, l2, 0.1)
+    weights, intercept = online_logistic(matrix.toarray().astype(float), targets, classes, 0.5, l2, 0.1)
     np.testing.assert_allclose(ours.coef_.T, weights, rtol=2e-4, atol=2e-5)
     np.testing.assert_allclose(ours.intercept_, intercept, rtol=2e-4, atol=2e-5)
 
