@@ -9,19 +9,16 @@ first which rows, or which runs of white space, need work at all. textmill runs 
 fingerprint, row ids and a committed version, which no peer has.
 """
 
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from benchmarks.generate import write_csv
 from benchmarks.harness.command import run_suite
 from benchmarks.harness.contender import OURS, Case, Contender, Setting, Suite
 from benchmarks.harness.environments import Environment
 from benchmarks.harness.targets import faster_than
+from benchmarks.job_command import run_command
 from benchmarks.peers.clean_rows import rows_and_digest
 from storage.store import Store
 
@@ -42,7 +39,6 @@ PEERS = (
 #: DuckDB, Dask and pandas are what textmill stands on, and run in the versions that it uses.
 POLARS = Environment(name="polars", requirements=("polars==2.1.0", "numpy==2.4.6", "pyarrow==26.0.1"))
 _FILES = 8
-_LOOK_S = 0.05
 _JOB = """
 name = "ingest"
 store = "store"
@@ -63,39 +59,9 @@ name = "rows"
 
 
 def clean(files: list[str], scratch: str, threads: int, **_: Any) -> dict[str, float]:
-    """A store with the clean rows, made by the command ``textmill run``; answers its processes' CPU seconds.
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        If the command fails.
-    """
-    job = Path(scratch) / "job.toml"
-    job.write_text(_JOB.format(files=files), encoding="utf-8")
-    command = [sys.executable, "-m", "textmill", "run", str(job), "--workers", str(threads), "--json"]
-    times: dict[tuple[int, float], float] = {}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        # Workers are killed in the end and not waited for: the system's own sum lacks them.
-        while process.poll() is None:
-            _note_times(psutil.Process(process.pid), times)
-            time.sleep(_LOOK_S)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return {"cpu_s": sum(times.values())}
-
-
-def _note_times(root: psutil.Process, times: dict[tuple[int, float], float]) -> None:
-    """Nothing; the CPU seconds so far of each process of the tree are in `times`."""
-    try:
-        family = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
-    for process in family:
-        try:
-            spent = process.cpu_times()
-            times[process.pid, process.create_time()] = spent.user + spent.system
-        except psutil.NoSuchProcess:
-            continue
+    """A store with the clean rows, made by the command ``textmill run``; answers its processes' CPU seconds."""
+    _result, cpu_s = run_command(_JOB.format(files=files), scratch, threads)
+    return {"cpu_s": cpu_s}
 
 
 def stored(scratch: str, **_: Any) -> dict[str, Any]:

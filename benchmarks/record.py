@@ -25,6 +25,7 @@ _SIZES: Mapping[str, str] = {
     "query": "500MB",
     "jobs": "50MB",
     "scaling": "500MB",
+    "end-to-end": "1GB",
 }
 _SIZE = "200MB"
 

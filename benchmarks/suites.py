@@ -15,6 +15,7 @@ MODULES: Mapping[str, str] = {
     "jobs": "benchmarks.jobs",
     "scaling": "benchmarks.scaling.suite",
     "train": "benchmarks.train",
+    "end-to-end": "benchmarks.end_to_end",
 }
 
 

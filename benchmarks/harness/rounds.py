@@ -54,14 +54,27 @@ def _turn(contenders: Sequence[Contender], number: int) -> list[Contender]:
 
 def _agree(case: Case, agreed: dict[str, Any], sample: Sample) -> None:
     """Nothing where the outputs are those of the runs before; `agreed` learns them from the first."""
-    missing = set(case.equal) - set(sample.outputs)
-    if missing:
-        raise OutputsDifferError(
-            f"{case.name}: {sample.contender} does not say {', '.join(sorted(missing))} of its output"
-        )
+    _require_none(case, sample, set(case.equal) - set(sample.outputs), "its output")
+    _require_none(case, sample, set(case.alike) - set(sample.measures), "what it measured")
     for key in case.equal:
         value = sample.outputs[key]
         if agreed.setdefault(key, value) != value:
             raise OutputsDifferError(
                 f"{case.name}: {key} of {sample.contender} is {value!r}, of the contenders before it {agreed[key]!r}"
             )
+    for key, most in case.alike.items():
+        value = sample.measure(key)
+        least, largest = agreed.get(key, (value, value))
+        agreed[key] = min(least, value), max(largest, value)
+        if max(largest, value) - min(least, value) > most:
+            raise OutputsDifferError(
+                f"{case.name}: {key} of {sample.contender} is {value:.4g}, of the contenders before it {least:.4g} to "
+                f"{largest:.4g}; they may lie {most:g} apart"
+            )
+
+
+def _require_none(case: Case, sample: Sample, missing: set[str], where: str) -> None:
+    if missing:
+        raise OutputsDifferError(
+            f"{case.name}: {sample.contender} does not say {', '.join(sorted(missing))} of {where}"
+        )

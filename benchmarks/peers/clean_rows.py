@@ -1,5 +1,6 @@
 """What all peers of the ingest benchmark read and write, and a look at what they wrote."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,20 @@ def written(scratch: str, **_: Any) -> dict[str, Any]:
 
 
 def rows_and_digest(paths: list[str]) -> dict[str, Any]:
-    """The number of rows in these Parquet files, and a digest of `COLUMNS` whatever the order of the rows.
+    """The number of rows in these Parquet files, and a digest of `COLUMNS` whatever the order of the rows."""
+    scanner = pds.dataset(paths, format="parquet").scanner(columns=list(COLUMNS), batch_size=1 << 16, batch_readahead=2)
+    return digest_of(scanner.to_batches())
+
+
+def digest_of(batches: Iterable[pa.RecordBatch]) -> dict[str, Any]:
+    """The number of rows in these batches, and a digest of `COLUMNS` whatever the order of the rows.
 
     Rows are hashed (a weighted sum of the bytes of each cell, mixed) and the hashes added up: a changed byte, a lost
     row, a doubled one, or cells that changed places show with near certainty. No defence against malice.
     """
     weights = np.random.default_rng(1).integers(0, 1 << 63, _LONGEST, dtype=np.uint64) | np.uint64(1)
     rows = total = 0
-    scanner = pds.dataset(paths, format="parquet").scanner(columns=list(COLUMNS), batch_size=1 << 16, batch_readahead=2)
-    for batch in scanner.to_batches():
+    for batch in batches:
         hashes = np.zeros(batch.num_rows, np.uint64)
         for name in COLUMNS:
             hashes = _mixed(hashes * _MULTIPLIER + _cell_hashes(batch.column(name), weights))
