@@ -19,6 +19,7 @@ from typing import Any
 
 from dask._task_spec import Alias, GraphNode, Task, TaskRef, cull
 
+from cluster.packed import packed
 from cluster.task_content import Contents, merged_graph
 
 LOG = logging.getLogger("textmill.worker")
@@ -96,7 +97,7 @@ class Checkpoints:
             # chain stays as it is: its links are kept one by one.
             alone = _alone(graph, key, users) if len(tasks) > 1 else ()
             graph[pending[number]] = Task.fuse(*alone, kept)
-        return Prepared(known=known, pending=pending, graph=cull(graph, list(pending.values())))
+        return Prepared(known=known, pending=pending, graph=packed(cull(graph, list(pending.values()))))
 
     def drop(self, stage: str) -> None:
         """Nothing; what the tasks of a stage have answered is done again."""

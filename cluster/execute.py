@@ -7,13 +7,16 @@ from contextlib import suppress
 from queue import Empty, Queue
 from typing import Any
 
+from dask._task_spec import convert_legacy_graph
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from cluster.checkpoints import Checkpoints, Prepared
 from cluster.errors import ClusterLostError, StalledError, WorkerLostError, WorkersUnfitError
+from cluster.packed import packed
 from cluster.progress import ProgressListener
 from cluster.session import Session
+from cluster.task_content import merged_graph
 
 #: How often someone looks while nothing finishes, and how long a run goes on without any worker.
 _LOOK_EVERY_S = 0.25
@@ -142,7 +145,8 @@ class ClientExecute:
     def _started(self, stage: str, tasks: Sequence[Any], prepared: Prepared | None) -> list[Future]:
         try:
             if prepared is None:
-                return list(self._client.compute(list(tasks), sync=False))
+                graph = packed(convert_legacy_graph(merged_graph(tasks)))
+                return list(self._client.get(graph, [task.key for task in tasks], sync=False))
             return list(self._client.get(prepared.graph, list(prepared.pending.values()), sync=False))
         except OSError as error:
             raise self._lost(stage) or ClusterLostError(stage, str(error)) from error

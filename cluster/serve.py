@@ -2,7 +2,8 @@
 
 The part that has to happen on the server's own machine before Dask is imported: taking its environment from standard
 input, so that no secret is on a command line that others can read, and finding the address at which the scheduler can
-reach this machine, so that nothing listens on all interfaces. Then this process becomes ``dask spec``.
+reach this machine, so that nothing listens on all interfaces. Then this process becomes ``dask spec``, without loading
+the other commands that packages add to ``dask``.
 """
 
 import json
@@ -60,7 +61,7 @@ def command(plan: Plan) -> list[str]:
         options["name"] = os.environ.get("DASK_WORKER_NAME")
     spec = json.dumps({"cls": plan["cls"], "opts": options})
     scheduler = [plan["scheduler"]] if plan["scheduler"] else []
-    return [sys.executable, "-m", "dask", "spec", *scheduler, "--spec", spec]
+    return [sys.executable, "-m", "distributed.cli.dask_spec", *scheduler, "--spec", spec]
 
 
 def _line_of_stdin() -> bytes:

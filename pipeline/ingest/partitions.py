@@ -14,8 +14,8 @@ from pipeline.errors import TaskDiedError
 from pipeline.execute import Execute
 from pipeline.ingest.crashes import CRASHED, known_crashes
 from pipeline.ingest.examination import examine_block
+from pipeline.ingest.partition import numbered, read_partition, summary_in
 from pipeline.ingest.reading.plan import SourcePlan
-from pipeline.ingest.reading.read import read_block
 from pipeline.ingest.reading.source_plan import Block
 from pipeline.ingest.stage_block import BlockSummary, BlockWork, KeySpec, stage_partition
 from pipeline.ingest.steps import Steps, label_of, text_of
@@ -75,8 +75,8 @@ def staging_tasks(
     meta = frame.to_pandas(frame.frame_schema(work.schema).empty_table())
     # Dask would turn Arrow columns into strings of its own otherwise.
     with dask.config.set({"dataframe.convert-string": False}):
-        rows = dd.from_map(read or _read_partition, list(blocks), meta=meta, enforce_metadata=False)
-        numbers = dd.from_map(_number, range(len(blocks)), meta=_number(0), enforce_metadata=False)
+        rows = dd.from_map(read or read_partition, list(blocks), meta=meta, enforce_metadata=False)
+        numbers = dd.from_map(numbered, range(len(blocks)), meta=numbered(0), enforce_metadata=False)
         staged = rows.map_partitions(
             stage,
             numbers,
@@ -86,7 +86,7 @@ def staging_tasks(
             enforce_metadata=False,
         )
         tasks = staged.to_delayed()
-    summarise = dask.delayed(_summary)
+    summarise = dask.delayed(summary_in)
     return [summarise(task) for task in tasks]
 
 
@@ -102,16 +102,3 @@ def _found_crashes(
     for crash in crashes:
         note(f"the record of {crash} kills the process that cleans it; it is rejected as {CRASHED}")
     return bool(crashes)
-
-
-def _read_partition(block: Block) -> pd.DataFrame:
-    return frame.to_pandas(read_block(block))
-
-
-def _number(number: int) -> pd.DataFrame:
-    return pd.DataFrame({"number": [number]})
-
-
-def _summary(partition: pd.DataFrame) -> BlockSummary:
-    summary: BlockSummary = partition["summary"].iloc[0]
-    return summary
