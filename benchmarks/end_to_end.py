@@ -28,7 +28,7 @@ from benchmarks.harness.contender import OURS, Case, Contender, Setting, Suite
 from benchmarks.harness.environments import Environment
 from benchmarks.harness.figures import PEAK
 from benchmarks.harness.targets import faster_than
-from benchmarks.job_command import run_command
+from benchmarks.job_command import CLEANING, run_command
 from benchmarks.peers.clean_rows import rows_and_digest
 from storage.store import Store
 
@@ -52,16 +52,7 @@ name = "end-to-end"
 store = "store"
 [source]
 files = {files}
-[[clean]]
-op = "normalize_unicode"
-[[clean]]
-op = "collapse_whitespace"
-[[clean]]
-op = "trim"
-[[clean]]
-op = "drop_null"
-columns = ["id", "text", "label"]
-[dedupe]
+{cleaning}[dedupe]
 exact = ["text"]
 [dataset]
 name = "rows"
@@ -77,7 +68,7 @@ _KEPT: dict[str, int] = {}
 def work(files: list[str], test_files: list[str], scratch: str, threads: int, **_: Any) -> dict[str, float]:
     """CPU seconds of the command's processes, and how good the model is."""
     names = [Path(file).name for file in test_files]
-    result, cpu_s = run_command(_JOB.format(files=files, test_files=names), scratch, threads)
+    result, cpu_s = run_command(_JOB.format(files=files, cleaning=CLEANING, test_files=names), scratch, threads)
     _KEPT[scratch] = result["metrics"]["test_rows"]
     return {"cpu_s": cpu_s, "accuracy": result["metrics"]["accuracy"]}
 

@@ -18,7 +18,7 @@ from benchmarks.harness.command import run_suite
 from benchmarks.harness.contender import OURS, Case, Contender, Setting, Suite
 from benchmarks.harness.environments import Environment
 from benchmarks.harness.targets import faster_than
-from benchmarks.job_command import run_command
+from benchmarks.job_command import CLEANING, run_command
 from benchmarks.peers.clean_rows import rows_and_digest
 from storage.store import Store
 
@@ -44,23 +44,14 @@ name = "ingest"
 store = "store"
 [source]
 files = {files}
-[[clean]]
-op = "normalize_unicode"
-[[clean]]
-op = "collapse_whitespace"
-[[clean]]
-op = "trim"
-[[clean]]
-op = "drop_null"
-columns = ["id", "text", "label"]
-[dataset]
+{cleaning}[dataset]
 name = "rows"
 """
 
 
 def clean(files: list[str], scratch: str, threads: int, **_: Any) -> dict[str, float]:
     """A store with the clean rows, made by the command ``textmill run``; answers its processes' CPU seconds."""
-    _result, cpu_s = run_command(_JOB.format(files=files), scratch, threads)
+    _result, cpu_s = run_command(_JOB.format(files=files, cleaning=CLEANING), scratch, threads)
     return {"cpu_s": cpu_s}
 
 

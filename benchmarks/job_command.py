@@ -10,6 +10,17 @@ from typing import Any
 import psutil
 
 _LOOK_S = 0.05
+#: What is done to the generated rows before anything else.
+CLEANING = """[[clean]]
+op = "normalize_unicode"
+[[clean]]
+op = "collapse_whitespace"
+[[clean]]
+op = "trim"
+[[clean]]
+op = "drop_null"
+columns = ["id", "text", "label"]
+"""
 
 
 def run_command(job: str, scratch: str, workers: int) -> tuple[dict[str, Any], float]:

@@ -102,15 +102,15 @@ def _repeats(column: pa.ChunkedArray) -> bool:
 
 
 def _size(column: pa.Table, encoding: Encoding) -> int:
-    sink = _Counting()
+    sink = CountingFile()
     options = writer_options(dict.fromkeys(column.column_names, encoding))
     with pq.ParquetWriter(sink, column.schema, write_statistics=False, store_schema=False, **options) as writer:
         writer.write_table(column)
     return sink.bytes
 
 
-class _Counting:
-    """A binary file that nobody will read."""
+class CountingFile:
+    """A binary file that only counts what is written to it, with all that Arrow asks of a file."""
 
     closed = False
 
@@ -118,26 +118,31 @@ class _Counting:
         self.bytes = 0
 
     def write(self, data: Any) -> int:
+        """The bytes that were taken."""
         size: int = memoryview(data).nbytes
         self.bytes += size
         return size
 
     def tell(self) -> int:
+        """The bytes taken so far."""
         return self.bytes
 
     def flush(self) -> None:
-        pass
+        """Nothing."""
 
     def close(self) -> None:
-        pass
+        """Nothing."""
 
     def readable(self) -> bool:
+        """False."""
         return False
 
     def writable(self) -> bool:
+        """True."""
         return True
 
     def seekable(self) -> bool:
+        """False."""
         return False
 
 

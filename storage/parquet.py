@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from storage.encodings import choose_encodings, writer_options
+from storage.encodings import CountingFile, choose_encodings, writer_options
 from storage.files import written_aside
 from storage.places import Place, opened, place_at
 from storage.schema import to_stored
@@ -46,40 +46,24 @@ class StagedPart:
     sha256: str
 
 
-class _HashingFile:
+class _HashingFile(CountingFile):
     """A binary file that hashes what passes: Parquet is written from front to back, so one pass is enough."""
 
-    closed = False
-
     def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
         self._file = file
         self._hash = hashlib.sha256()
-        self.bytes = 0
 
     def write(self, data: Any) -> int:
         self._hash.update(data)
         self._file.write(data)
-        size: int = memoryview(data).nbytes
-        self.bytes += size
-        return size
-
-    def tell(self) -> int:
-        return self.bytes
+        return super().write(data)
 
     def flush(self) -> None:
         self._file.flush()
 
     def close(self) -> None:
         self.flush()
-
-    def readable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()
