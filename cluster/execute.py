@@ -139,6 +139,9 @@ class ClientExecute:
                 self._client.cancel(list(futures.values()))
             if isinstance(error, KilledWorker):
                 raise WorkerLostError(stage, self._memory_bytes, str(error).split(".")[0], blamed) from error
+            if isinstance(error, Exception) and self._lost(stage) is None:
+                # What a worker that is not fit could not do says nothing about the task.
+                self._vet(stage)
             raise
         return results
 
