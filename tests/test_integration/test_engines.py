@@ -71,7 +71,7 @@ def handed_in(job_file, store, *overrides):
 
 def bytes_of(store, job):
     record = Store.open(store).run(job.id)
-    return record["dataset"]["fingerprint"], record["id"]["sha256"]
+    return record["dataset"]["fingerprint"], record["model"]["sha256"]
 
 
 @pytest.fixture(scope="module")
