@@ -16,6 +16,7 @@ from pipeline.errors import ModelError
 
 _FILE = "state.safetensors"
 _ARRAYS = ("squares", "intercept_squares")
+_COUNTS = "counts"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,9 +51,10 @@ class LearningState:
 
     def save(self, folder: Path) -> None:
         """Writes it beside the model in `folder`."""
-        told = {"rows_seen": str(self.rows_seen), "label_rows": orjson.dumps(dict(self.label_rows)).decode()}
+        told = orjson.dumps({"rows_seen": self.rows_seen, "label_rows": dict(self.label_rows)}).decode()
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
-        save_file(arrays, folder / _FILE, metadata=told)
+        # One entry of metadata: the library writes several in an order that chance decides.
+        save_file(arrays, folder / _FILE, metadata={_COUNTS: told})
 
 
 def open_state(folder: Path) -> LearningState:
@@ -65,7 +67,7 @@ def open_state(folder: Path) -> LearningState:
     """
     try:
         with safe_open(folder / _FILE, "numpy") as file:
-            told = file.metadata()
+            told = orjson.loads(file.metadata()[_COUNTS])
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
     except FileNotFoundError as error:
         raise ModelError(
@@ -77,6 +79,4 @@ def open_state(folder: Path) -> LearningState:
         raise ModelError(
             folder.name, f"its {_FILE} cannot be read ({error})", "The folder is damaged; train the model again"
         ) from error
-    return LearningState(
-        **arrays, rows_seen=int(told["rows_seen"]), label_rows=orjson.loads(told["label_rows"].encode())
-    )
+    return LearningState(**arrays, rows_seen=told["rows_seen"], label_rows=told["label_rows"])

@@ -26,7 +26,7 @@ from pipeline.train.model import load_model
 from pipeline.train.reproduce import reproduce_model
 from pipeline.train.sides import rows_that_test
 from pipeline.train.start import Start, started_from
-from pipeline.train.state import open_state
+from pipeline.train.state import LearningState, open_state
 
 SUBJECTS = {"bill": ["invoice", "paid", "charge"], "slow": ["late", "waiting", "delay"], "thanks": ["great", "lovely"]}
 FEATURES = FeatureConfig(bits=16, ngrams=(1, 1))
@@ -246,3 +246,20 @@ def test_models_without_a_state_are_no_start(tmp_path):
 def test_what_start_excludes(settings_of, message):
     with pytest.raises(ValidationError, match=message):
         TrainConfig.model_validate({"start": "first", **settings_of})
+
+
+def test_the_same_state_is_the_same_file_each_time(tmp_path):
+    state = LearningState(
+        squares=np.ones((4, 1), np.float32),
+        intercept_squares=np.ones(1, np.float32),
+        rows_seen=7,
+        label_rows={"投诉": 3, "b": 4},
+    )
+    written = set()
+    for number in range(20):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        state.save(folder)
+        written.add((folder / "state.safetensors").read_bytes())
+        assert open_state(folder).digest == state.digest
+    assert len(written) == 1
