@@ -1,5 +1,6 @@
 """Processes and batch jobs that were started and must end."""
 
+import os
 import subprocess
 import time
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ from typing import Protocol
 import psutil
 
 _END_S = 10
+#: The variable with the id of the process that started another one here.
+STARTED_BY = "TEXTMILL_STARTED_BY"
 
 
 class Handle(Protocol):
@@ -56,7 +59,7 @@ class Command:
                 stdin=subprocess.DEVNULL if said is None else subprocess.PIPE,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env=dict(environment),
+                env={**environment, STARTED_BY: str(os.getpid())},
             )
         if said is not None and self._process.stdin is not None:
             with suppress(BrokenPipeError):

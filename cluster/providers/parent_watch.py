@@ -9,6 +9,10 @@ import threading
 import time
 from typing import Any
 
+from distributed import Worker
+
+from cluster.providers.handles import STARTED_BY
+
 
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
@@ -16,6 +20,16 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def dask_setup(_server: Any) -> None:
+def parent_of(server: Any) -> int:
+    """The process to end with.
+
+    It is told by whoever starts a scheduler or a nanny: one that dies while they come up is no longer their parent when
+    they look. A worker's is its nanny.
+    """
+    told = os.environ.get(STARTED_BY)
+    return int(told) if told and not isinstance(server, Worker) else os.getppid()
+
+
+def dask_setup(server: Any) -> None:
     """Start watching; Dask calls this as the process comes up."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True, name="parent-watch").start()
+    threading.Thread(target=_end_with, args=(parent_of(server),), daemon=True, name="parent-watch").start()

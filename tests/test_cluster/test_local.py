@@ -13,6 +13,7 @@ import psutil
 import pytest
 from dask import delayed
 from distributed import wait
+from services import awaited
 
 from cluster.errors import ClusterLostError, ProfileError, StalledError, WorkerLostError
 from cluster.execute import ClientExecute
@@ -255,3 +256,29 @@ def test_an_answer_whose_fetching_was_cut_off_is_fetched_again():
     assert execute._result("clean", CutOffOnce("finished", UnboundLocalError("result"))) == 42
     with pytest.raises(UnboundLocalError, match="of the task"):
         execute._result("clean", CutOffOnce("error", UnboundLocalError("of the task")))
+
+
+DIES_AT_ONCE = """
+import os
+from pathlib import Path
+from cluster.providers import commands
+
+class Last(commands.Command):
+    def __init__(self, *values):
+        super().__init__(*values)
+        Path("pid").write_text(str(self._process.pid))
+        os._exit(1)
+
+commands.Command = Last
+commands.start_scheduler("127.0.0.1", None, Path("scratch"), Path("logs"), {}, 60.0)
+"""
+
+
+def test_a_scheduler_whose_driver_dies_before_it_is_up_ends_too(tmp_path):
+    subprocess.run([sys.executable, "-c", DIES_AT_ONCE], cwd=tmp_path, check=False, timeout=240)
+    scheduler = psutil.Process(int((tmp_path / "pid").read_text()))
+    try:
+        awaited(lambda: not scheduler.is_running(), "end of the scheduler")
+    finally:
+        if scheduler.is_running():
+            scheduler.kill()
