@@ -5,6 +5,7 @@ import io
 
 import duckdb
 import numpy as np
+import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -65,7 +66,6 @@ def test_all_readers_give_the_rows_back(table, tmp_path):
     part = write_part(table, tmp_path / "a.parquet")
     assert pq.read_table(part.path).equals(table)
     assert duckdb.sql(f"SELECT * FROM '{part.path}'").to_arrow_table().cast(table.schema).equals(table)
-    polars = pytest.importorskip("polars")
     assert polars.read_parquet(part.path).to_arrow().cast(table.schema).equals(table)
 
 
