@@ -13,8 +13,8 @@ import psutil
 import pytest
 from dask import delayed
 from distributed import wait
-from services import awaited
 
+from benchmarks.recovery import awaited
 from cluster.errors import ClusterLostError, ProfileError, StalledError, WorkerLostError
 from cluster.execute import ClientExecute
 from cluster.memory import PeakMemory

@@ -199,7 +199,7 @@ def test_a_worker_without_textmill_that_comes_late_is_refused_and_no_answer_of_i
             tasks = [delayed(abs, pure=False)(-number) for number in range(6)]
             assert execute("first", tasks[:3]) == [0, 1, 2]
             worker = [bare, "-m", "dask", "worker", address, "--host", "127.0.0.1", "--no-dashboard"]
-            with running(worker, tmp_path / "late.log"):
+            with running(worker, tmp_path / "late.log", PYTHONPATH=""):
                 awaited(lambda: len(session.client.scheduler_info(n_workers=-1)["workers"]) == 2, "the late worker")
                 with pytest.raises(
                     WorkersUnfitError, match=r"textmill is missing there; run there: \S+ -m pip install"
