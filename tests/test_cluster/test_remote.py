@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import ssl
 import stat
@@ -15,11 +16,12 @@ from pathlib import Path
 import psutil
 import pytest
 from dask import delayed
-from services import PATIENCE_S, awaited, dask_cluster, gateway, running, sshd
+from services import PATIENCE_S, ROOT, awaited, dask_cluster, gateway, running, sshd
 
 from cluster.checkpoints import Checkpoints
 from cluster.errors import ProfileError, TlsError, WorkersUnfitError
 from cluster.execute import ClientExecute
+from cluster.probes import PACKAGES
 from cluster.profiles.settings import KINDS
 from cluster.profiles.sources import Named
 from cluster.progress import Silence
@@ -191,7 +193,10 @@ def bare(tmp_path_factory):
     return str(folder / "bin/python")
 
 
-def test_a_worker_without_textmill_that_comes_late_is_refused_and_no_answer_of_its_stage_counts(bare, tmp_path):
+def test_a_worker_with_another_textmill_that_comes_late_is_refused_and_no_answer_of_its_stage_counts(bare, tmp_path):
+    # Code that no installation tells the version of. A worker without any closes at the first task by itself.
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / "other" / package, ignore=shutil.ignore_patterns("__pycache__"))
     with dask_cluster(tmp_path / "dask", workers=1) as address:
         kept = Checkpoints(tmp_path / "done", tmp_path, "")
         with Session(provider("address", tmp_path, address=address)) as session:
@@ -199,7 +204,7 @@ def test_a_worker_without_textmill_that_comes_late_is_refused_and_no_answer_of_i
             tasks = [delayed(abs, pure=False)(-number) for number in range(6)]
             assert execute("first", tasks[:3]) == [0, 1, 2]
             worker = [bare, "-m", "dask", "worker", address, "--host", "127.0.0.1", "--no-dashboard"]
-            with running(worker, tmp_path / "late.log", PYTHONPATH=""):
+            with running(worker, tmp_path / "late.log", PYTHONPATH=str(tmp_path / "other")):
                 awaited(lambda: len(session.client.scheduler_info(n_workers=-1)["workers"]) == 2, "the late worker")
                 with pytest.raises(
                     WorkersUnfitError, match=r"textmill is missing there; run there: \S+ -m pip install"
@@ -251,6 +256,7 @@ def test_workers_over_ssh_end_when_the_driver_is_killed(tmp_path):
     code = f"""
 import sys, time
 from pathlib import Path
+from cluster.probes import PACKAGES
 from cluster.profiles.settings import KINDS
 from cluster.profiles.sources import Named
 from cluster.providers.open import provider_of
