@@ -77,7 +77,7 @@ def test_the_better_settings_win_and_losses_are_those_of_training_alone(tmp_path
     again = search_settings(snapshot, FEATURES, TRAIN, search, tmp_path / "other", run_here)
     assert again == found
     # Going on from a state is learning in one go.
-    train = TrainConfig.model_validate({"validation": 0.2, "epochs": 4, "patience": 9})
+    train = TrainConfig.model_validate({"validation": 0.2, "epochs": 4, "patience": 9, "l2": 0.1})
     alone = fit_model(snapshot, FEATURES, train, tmp_path / "alone", run_here, {})
     assert [one["validation_loss"] for one in alone.evaluation["course"]] == list(found.best.losses)
 
