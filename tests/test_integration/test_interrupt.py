@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import termios
 import time
 from contextlib import suppress
 
@@ -29,6 +30,10 @@ class Terminal:
 
     def __init__(self, *words):
         self.keys, screen = os.openpty()
+        settings = termios.tcgetattr(screen)
+        # Otherwise each Ctrl-C throws away what was said and not read yet.
+        settings[3] |= termios.NOFLSH
+        termios.tcsetattr(screen, termios.TCSANOW, settings)
         self.process = subprocess.Popen(
             [sys.executable, "-c", AT_TERMINAL, *map(str, words)],
             stdin=screen, stdout=screen, stderr=screen, start_new_session=True, env={**os.environ, "TERM": "xterm"},
