@@ -78,8 +78,8 @@ def _values(value: Any) -> Iterator[Any]:
         yield value
 
 
-class _Plain(pickle.Pickler):
-    """Writes numbers in the place of shared objects."""
+class _Numbering:
+    """What makes a pickler write numbers in the place of shared objects."""
 
     places: Mapping[int, int]
 
@@ -87,13 +87,12 @@ class _Plain(pickle.Pickler):
         return self.places.get(id(value))
 
 
-class _Any(cloudpickle.Pickler):  # type: ignore[misc]
-    """The same, for functions that cannot be imported too."""
+class _Plain(_Numbering, pickle.Pickler):
+    """For all that can be imported."""
 
-    places: Mapping[int, int]
 
-    def persistent_id(self, value: Any) -> int | None:
-        return self.places.get(id(value))
+class _Any(_Numbering, cloudpickle.Pickler):  # type: ignore[misc]
+    """For functions that cannot be imported too."""
 
 
 class _Reader(pickle.Unpickler):
