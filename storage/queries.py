@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,24 +64,24 @@ class Queries(Datasets):
         """
         names = self.names()
         start = self._start(query, names, at or {}, limit, cursor)
-        page = None if limit is None else Page(start=start, rows=limit, kept=self._kept_rows(query, start))
+
+        def require() -> None:
+            for name, number in start.pins.items():
+                require_files(self.layout.dataset(name), self.version(name, number))
+
+        page = None if limit is None else Page(start=start, rows=limit, kept=self._kept_rows(query, start, require))
 
         def relations() -> Relations:
             snapshots, scanned = self._pruned(query, start.pins)
             found = relations_for(self.layout, query, names, snapshots, start.moment)
             return replace(found, scanned=scanned)
 
-        result = QueryResult(query, relations, self.layout.cache("spill"), memory_bytes, page=page)
+        result = QueryResult(query, relations, self.layout.cache("spill"), memory_bytes, page=page, require=require)
         result.pins = dict(start.pins)
         return result
 
-    def _kept_rows(self, query: str, start: Cursor) -> KeptRows:
+    def _kept_rows(self, query: str, start: Cursor, require: Callable[[], None]) -> KeptRows:
         """The windows of what the query gives over these versions."""
-
-        def require() -> None:
-            for name, number in start.pins.items():
-                require_files(self.layout.dataset(name), self.version(name, number))
-
         # What the same text gives again is shared by all who ask.
         moment = start.moment if SYSTEM in query.casefold() or is_fickle(query) else 0
         versions = [

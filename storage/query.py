@@ -5,6 +5,7 @@ import logging
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -13,7 +14,7 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
-from storage.errors import DiskFullError, StoreNotWritableError
+from storage.errors import DiskFullError, QueryError, StoreNotWritableError
 from storage.kept_rows import KeptRows, is_fickle, lost_rows
 from storage.paging import Cursor
 from storage.pruning import Scanned
@@ -122,8 +123,9 @@ class QueryResult:
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
         *,
         page: Page | None = None,
+        require: Callable[[], None] = lambda: None,
     ) -> None:
-        self._query, self._page = query, page
+        self._query, self._page, self._require = query, page, require
         self._names: Sequence[str] = ()
         self._limit = None if page is None else page.rows
         self._buffer: deque[pa.RecordBatch] = deque()
@@ -137,6 +139,16 @@ class QueryResult:
         self.schema: pa.Schema = self._reader.schema
         self.columns: list[str] = list(self.schema.names)
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            with told(self._query, self._names):
+                yield
+        except QueryError:
+            # Where a vacuum came in between, the version is what is missing.
+            self._require()
+            raise
+
     def _kept(self) -> pa.RecordBatchReader | None:
         if self._page is None or not (offset := self._page.start.offset):
             return None
@@ -149,11 +161,11 @@ class QueryResult:
         self._names, self.scanned = relations.names, relations.scanned
         self._spill = new_spill_folder(cache)
         connection = self._connection = open_database(self._spill, memory_bytes)
-        with told(self._query, self._names):
+        with self._told():
             add_views(connection, relations.views, relations.tables, relations.files)
             close_files(connection, relations.files)
         statement = require_reading(connection, self._query)
-        with told(self._query, self._names):
+        with self._told():
             if self._page is not None:
                 connection.execute(f"SET disabled_optimizers = '{_PAGE_DEPENDENT}'")
                 if not keeps_order(connection, statement):
@@ -182,13 +194,15 @@ class QueryResult:
         ------
         QueryError
             If the query fails on the way.
+        VersionVacuumedError
+            If a vacuum removes the version's files meanwhile.
         """
         while (batch := self._buffer.popleft() if self._buffer else self._next()) is not None:
             yield batch
 
     def _next(self) -> pa.RecordBatch | None:
         while not self._done:
-            with told(self._query, self._names):
+            with self._told():
                 batch = next(self._reader, None)
             if batch is None:
                 self.close()

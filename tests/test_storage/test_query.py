@@ -16,6 +16,7 @@ from oracles_storage import stage
 
 from storage import errors
 from storage.fates import FATE_SCHEMA
+from storage.sandbox import add_views
 from storage.store import Store
 
 
@@ -50,6 +51,19 @@ def test_versions_of_datasets_can_be_joined(store):
     commit(store, "r2", pa.table({"id": [2], "label": ["x"]}), dataset="客服-labels")
     query = 'SELECT text, label FROM reviews JOIN "客服-labels" USING (id)'
     assert answer(store, query) == [{"text": "b", "label": "x"}]
+
+
+def test_a_vacuum_in_the_middle_of_a_query_is_told_as_the_version_that_is_gone(store, monkeypatch):
+    commit(store, "r1", pa.table({"n": [0]}))
+    commit(store, "r2", pa.table({"n": [1]}))
+
+    def add_views_after_vacuum(*given):
+        store.vacuum("reviews", older_than_hours=0)
+        add_views(*given)
+
+    monkeypatch.setattr("storage.query.add_views", add_views_after_vacuum)
+    with pytest.raises(errors.VersionVacuumedError, match="reviews version 0: its files were given up"):
+        store.sql("FROM reviews", at={"reviews": 0})
 
 
 def test_all_stored_types_come_through(store):
