@@ -40,14 +40,23 @@ class Prepared:
     known
         Position -> answer, of those that are done.
     pending
-        Position -> key in `graph`, of the others; each keeps its answer when it is through.
+        Key in `graph` -> the positions of those that it answers, of the others. Several are done one after the other,
+        and their answers come as a list. Each keeps its answer as soon as it is through.
     graph
         What these need.
+    places
+        Position -> where its answer is kept, of the others.
     """
 
     known: dict[int, Any]
-    pending: dict[int, str]
+    pending: dict[Any, tuple[int, ...]]
     graph: dict[Any, GraphNode]
+    places: dict[int, Path]
+
+    def reached(self, key: Any) -> int:
+        """The position that the work of a key has come to: the first without an answer."""
+        numbers = self.pending[key]
+        return next((number for number in numbers if not self.places[number].exists()), numbers[-1])
 
 
 class Checkpoints:
@@ -68,8 +77,8 @@ class Checkpoints:
         self._root = root
         self._salt = salt
 
-    def prepare(self, stage: str, tasks: Sequence[Any]) -> Prepared:
-        """The answers that are there and the tasks that are left."""
+    def prepare(self, stage: str, tasks: Sequence[Any], batch: int = 1) -> Prepared:
+        """The answers that are there and the tasks that are left, so many together where none needs another."""
         contents = Contents(merged_graph(tasks), f"{self._salt}/{stage}")
         folder = self._place(stage)
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,18 +95,26 @@ class Checkpoints:
         if len(tasks) == 1 and left:
             key, _ = left[0]
             self._keep_chain(graph, contents, key, folder)
-        pending = {number: f"kept-{number}-{path.name}" for number, (_, path) in left.items()}
         users = Counter(key for key, _ in left.values())
         for node in graph.values():
             users.update(node.dependencies)
+        nodes: dict[int, Task] = {}
         for number, (key, path) in left.items():
             told = f"{stage}: block {number + 1} of {len(tasks)} is through"
-            kept = Task(pending[number], keep, TaskRef(key), str(path), str(self._root), told)
+            kept = Task(f"kept-{number}-{path.name}", keep, TaskRef(key), str(path), str(self._root), told)
             # One task for Dask, so that no work is through whose checkpoint still waits for its turn. A single task's
             # chain stays as it is: its links are kept one by one.
             alone = _alone(graph, key, users) if len(tasks) > 1 else ()
-            graph[pending[number]] = Task.fuse(*alone, kept)
-        return Prepared(known=known, pending=pending, graph=packed(cull(graph, list(pending.values()))))
+            nodes[number] = Task.fuse(*alone, kept)
+        places = {number: path for number, (_, path) in left.items()}
+        pending: dict[Any, tuple[int, ...]] = {}
+        for numbers in _batches(nodes, batch):
+            node = nodes[numbers[0]]
+            if len(numbers) > 1:
+                node = Task(node.key, in_turn, [(str(places[number]), nodes[number]) for number in numbers])
+            graph[node.key] = node
+            pending[node.key] = numbers
+        return Prepared(known=known, pending=pending, graph=packed(cull(graph, list(pending))), places=places)
 
     def drop(self, stage: str) -> None:
         """Nothing; what the tasks of a stage have answered is done again."""
@@ -120,6 +137,18 @@ class Checkpoints:
             node = graph[link]
             graph[inner] = node.substitute({}, key=inner)
             graph[link] = Task(link, keep_at_times, TaskRef(inner), str(path), str(self._root))
+
+
+def _batches(nodes: Mapping[int, Task], batch: int) -> Iterator[tuple[int, ...]]:
+    """The positions, so many together where their tasks need no other."""
+    lonely = [number for number, node in nodes.items() if not node.dependencies]
+    yield from (tuple(lonely[at : at + batch]) for at in range(0, len(lonely), batch))
+    yield from ((number,) for number, node in nodes.items() if node.dependencies)
+
+
+def in_turn(tasks: Sequence[tuple[str, Task]]) -> list[Any]:
+    """What tasks answer, one after the other; the path of each one's checkpoint tells what was done before."""
+    return [found[0] if (found := restore(Path(path))) else task({}) for path, task in tasks]
 
 
 def _alone(graph: Mapping[Any, GraphNode], key: Any, users: Mapping[Any, int]) -> Iterator[GraphNode]:

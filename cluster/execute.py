@@ -1,9 +1,10 @@
 """Running the pipeline's tasks on a Dask cluster, with progress and a deadline on every wait."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import Any
 
@@ -25,6 +26,18 @@ _COUNTS_S = 0.5
 _TELLS_S = 2.0
 #: Most answers that are fetched in one round trip.
 _TOGETHER = 64
+#: Up to so many tasks each is handed over alone. Above, each thread has so many turns, of so many tasks at most.
+_MANY = 1_000
+_TURNS = 20
+_LARGEST_BATCH = 64
+
+
+def batch_for(tasks: int, threads: int) -> int:
+    """How many tasks are handed over as one: enough to spare scheduler and driver, never so many that threads idle.
+
+    Each has its own checkpoint all the same, so that no more is done again than otherwise.
+    """
+    return max(1, min(_LARGEST_BATCH, tasks // max(_MANY, _TURNS * threads)))
 
 
 class ClientExecute:
@@ -120,20 +133,21 @@ class ClientExecute:
 
     def _attempt(self, stage: str, tasks: Sequence[Any], sizes: Sequence[int] | None) -> list[Any]:
         count = _Count(self._listener, stage, len(tasks), sizes)
-        prepared = self._checkpoints.prepare(stage, tasks) if self._checkpoints is not None else None
+        prepared = self._prepared(stage, tasks)
         results: list[Any] = [None] * len(tasks)
         if prepared is not None:
             for number, answer in prepared.known.items():
                 results[number] = answer
                 count.one_more(number, answer)
-        left = [number for number in range(len(tasks)) if prepared is None or number in prepared.pending]
-        if not left:
+        pending = {number: (number,) for number in range(len(tasks))} if prepared is None else prepared.pending
+        if not pending:
             return results
-        futures = dict(zip(left, self._started(stage, tasks, prepared), strict=True))
+        futures = dict(zip(pending, self._started(tasks, prepared, stage), strict=True))
         try:
-            self._collect(stage, futures, results, count)
+            self._collect(stage, pending, futures, results, count)
         except BaseException as error:
-            blamed = tuple(number for number, future in futures.items() if _killed(future))
+            killed = [key for key, future in futures.items() if _killed(future)]
+            blamed = tuple(pending[key][0] if prepared is None else prepared.reached(key) for key in killed)
             # What is still running would be in the way of whatever comes next.
             if self._lost(stage) is None:
                 self._client.cancel(list(futures.values()))
@@ -145,34 +159,51 @@ class ClientExecute:
             raise
         return results
 
-    def _started(self, stage: str, tasks: Sequence[Any], prepared: Prepared | None) -> list[Future]:
+    def _prepared(self, stage: str, tasks: Sequence[Any]) -> Prepared | None:
+        if self._checkpoints is None:
+            return None
+        batch = batch_for(len(tasks), sum(self._client.nthreads().values())) if len(tasks) > _MANY else 1
+        return self._checkpoints.prepare(stage, tasks, batch)
+
+    def _started(self, tasks: Sequence[Any], prepared: Prepared | None, stage: str) -> list[Future]:
         try:
             if prepared is None:
                 graph = packed(convert_legacy_graph(merged_graph(tasks)))
                 return list(self._client.get(graph, [task.key for task in tasks], sync=False))
-            return list(self._client.get(prepared.graph, list(prepared.pending.values()), sync=False))
+            return list(self._client.get(prepared.graph, list(prepared.pending), sync=False))
         except OSError as error:
             raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
 
-    def _collect(self, stage: str, futures: dict[int, Future], results: list[Any], count: "_Count") -> None:
+    def _collect(
+        self,
+        stage: str,
+        pending: Mapping[Any, tuple[int, ...]],
+        futures: Mapping[Any, Future],
+        results: list[Any],
+        count: "_Count",
+    ) -> None:
         """Nothing; all results are there, and progress was told as they came in."""
-        arrived: Queue[int] = Queue()
-        for number, future in futures.items():
-            future.add_done_callback(lambda _future, number=number: arrived.put(number))
+        arrived: Queue[Any] = Queue()
+        for key, future in futures.items():
+            future.add_done_callback(lambda _future, key=key: arrived.put(key))
+        wait = _Wait(stage, self._timeout_s * max(map(len, pending.values())))
         done = 0
         while done < len(futures):
-            through = [self._next(arrived, stage, len(futures) - done), *_waiting(arrived, _TOGETHER - 1)]
-            answers = self._fetched({number: futures[number] for number in through})
-            for number in through:
-                results[number] = answers[number] if number in answers else self._result(stage, futures[number])
-                count.one_more(number, results[number])
+            through = [self._next(arrived, wait, len(futures) - done), *_waiting(arrived, _TOGETHER - 1)]
+            answers = self._fetched({key: futures[key] for key in through})
+            for key in through:
+                answer = answers[key] if key in answers else self._result(wait, futures[key])
+                numbers = pending[key]
+                for number, one in zip(numbers, answer if len(numbers) > 1 else (answer,), strict=True):
+                    results[number] = one
+                    count.one_more(number, one)
             done += len(through)
             if isinstance(self._cluster, Session):
                 self._cluster.progressed()
         self._vet(stage)
 
-    def _fetched(self, futures: dict[int, Future]) -> dict[int, Any]:
-        """Answers that are through, by number, fetched together: a round trip for each would take longer than a task.
+    def _fetched(self, futures: dict[Any, Future]) -> dict[Any, Any]:
+        """Answers that are through, by key, fetched together: a round trip for each would take longer than a task.
 
         What does not come at once is left out, be it an error or an answer that went with its worker.
         """
@@ -183,52 +214,52 @@ class ClientExecute:
             found = self._client.sync(self._client._gather, futures, errors="skip", callback_timeout=_TELLS_S)
         except (TimeoutError, CancelledError, OSError):
             return {}
-        return {number: answer for number, answer in found.items() if futures[number].status == "finished"}
+        return {key: answer for key, answer in found.items() if futures[key].status == "finished"}
 
-    def _result(self, stage: str, future: Future) -> Any:
+    def _result(self, wait: "_Wait", future: Future) -> Any:
         """What the task answered. A worker that dies with it at the last moment has it done once more elsewhere."""
-        deadline = time.monotonic() + self._timeout_s
+        deadline = time.monotonic() + wait.seconds
         while True:
-            self._require(stage)
+            self._require(wait.stage)
             try:
                 return future.result(timeout=_TELLS_S)
             except CancelledError as error:
-                raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
+                raise self._lost(wait.stage) or ClusterLostError(wait.stage, str(error)) from error
             except (TimeoutError, UnboundLocalError):
                 # distributed's own loop stumbles over its missing result where a cancellation comes with the timeout.
                 # A task may raise either too, and then there is no more to wait for.
                 if future.done() and future.status == "error":
                     raise
                 if time.monotonic() > deadline:
-                    raise StalledError(stage, self._timeout_s, 1) from None
+                    raise StalledError(wait.stage, wait.seconds, 1) from None
             except OSError as error:
                 # Either the task's own, or the connection went while its answer was fetched.
                 if future.status == "error":
                     raise
-                raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
+                raise self._lost(wait.stage) or ClusterLostError(wait.stage, str(error)) from error
 
-    def _next(self, arrived: "Queue[int]", stage: str, pending: int) -> int:
-        """The number of the next task that is through; workers are counted, and replaced, while waiting."""
-        deadline = time.monotonic() + self._timeout_s
+    def _next(self, arrived: "Queue[Any]", wait: "_Wait", pending: int) -> Any:
+        """The key of the next task that is through; workers are counted, and replaced, while waiting."""
+        deadline = time.monotonic() + wait.seconds
         workers_seen = looked = time.monotonic()
         while (left := deadline - time.monotonic()) > 0:
             try:
                 return arrived.get(timeout=min(left, _LOOK_EVERY_S))
             except Empty:
-                self._require(stage)
+                self._require(wait.stage)
                 if time.monotonic() - looked < _COUNTS_S:
                     continue
                 looked = time.monotonic()
-                there, able = self._counted(stage)
+                there, able = self._counted(wait.stage)
                 if able:
                     workers_seen = looked
                 elif looked - workers_seen > _WITHOUT_WORKERS_S:
                     if there:
-                        raise WorkerLostError(stage, self._memory_bytes, "all workers are paused, full") from None
+                        raise WorkerLostError(wait.stage, self._memory_bytes, "all workers are paused, full") from None
                     if isinstance(self._cluster, Session):
-                        raise ClusterLostError(stage, "no worker is left") from None
-                    raise WorkerLostError(stage, self._memory_bytes, "no worker is left") from None
-        raise StalledError(stage, self._timeout_s, pending)
+                        raise ClusterLostError(wait.stage, "no worker is left") from None
+                    raise WorkerLostError(wait.stage, self._memory_bytes, "no worker is left") from None
+        raise StalledError(wait.stage, wait.seconds, pending)
 
     def _require(self, stage: str) -> None:
         """Nothing where the work shall and can go on."""
@@ -273,8 +304,16 @@ class ClientExecute:
         return None if status == "running" else ClusterLostError(stage, f"the connection is {status}")
 
 
-def _waiting(arrived: "Queue[int]", most: int) -> Iterator[int]:
-    """The numbers that are in the queue by now, so many at most."""
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """What is waited for, and how long at most until some task is through."""
+
+    stage: str
+    seconds: float
+
+
+def _waiting(arrived: "Queue[Any]", most: int) -> Iterator[Any]:
+    """The keys that are in the queue by now, so many at most."""
     with suppress(Empty):
         for _ in range(most):
             yield arrived.get_nowait()

@@ -41,15 +41,15 @@ def plan_section(facts: Mapping[str, Any]) -> Iterator[str]:
             _size(one["size_bytes"]),
             f"{one['workers']:,}",
             f"{one['blocks']:,} of {one['block_bytes'] / 1e6:g} MB",
-            _time(one["as_is"]["seconds"]),
-            one["as_is_bottleneck"],
+            _time(one["alone"]["seconds"]),
+            one["alone_bottleneck"],
             one["batch"],
             _time(one["batched"]["seconds"]),
             one["batched_bottleneck"],
         )
         for one in facts["plan"]
     ]
-    head = ("input", "workers", "blocks", "takes", "limited by", "blocks a task", "would take", "limited by")
+    head = ("input", "workers", "blocks", "one a task", "limited by", "blocks a task", "takes", "limited by")
     yield markdown(head, rows) + "\n"
     yield "![plan](benchmarks/plan.svg)\n"
 
@@ -58,7 +58,7 @@ def plan_plot(facts: Mapping[str, Any]) -> str:
     """Hours over workers, a line for each size of input."""
     lines: dict[str, list[tuple[float, float]]] = {}
     for one in facts["plan"]:
-        lines.setdefault(_size(one["size_bytes"]), []).append((one["workers"], one["as_is"]["seconds"]))
+        lines.setdefault(_size(one["size_bytes"]), []).append((one["workers"], one["batched"]["seconds"]))
     return log_lines("How long a job would take", "workers", "seconds", lines)
 
 

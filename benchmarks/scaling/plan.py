@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from benchmarks.scaling.simulate import Cluster, Costs, Forecast, even_blocks, forecast
+from cluster.execute import batch_for
 
 WORKERS = (4, 16, 64, 256, 1_000, 4_000, 10_000)
 SIZES = (10**12, 10**13, 10**14, 10**15)
@@ -21,13 +22,13 @@ _LARGEST_BLOCK = 10**9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A forecast: as things are, and with several blocks to a task."""
+    """A forecast: with one block to a task, and with as many as `cluster.execute.batch_for` says."""
 
     size_bytes: int
     workers: int
     block_bytes: int
     blocks: int
-    as_is: Forecast
+    alone: Forecast
     batch: int
     batched: Forecast
 
@@ -35,11 +36,6 @@ class Planned:
 def block_for(size_bytes: int) -> int:
     """Bytes of a block for input of that size."""
     return min(_LARGEST_BLOCK, max(_BLOCK, -(-size_bytes // MOST_BLOCKS)))
-
-
-def batch_for(blocks: int, workers: int) -> int:
-    """Blocks that a task should do: enough to spare the scheduler, and not so many that workers idle at the end."""
-    return max(1, min(64, blocks // (workers * 20)))
 
 
 def planned(costs: Costs) -> Iterator[Planned]:
@@ -55,7 +51,7 @@ def planned(costs: Costs) -> Iterator[Planned]:
                 workers=workers,
                 block_bytes=block,
                 blocks=len(blocks),
-                as_is=forecast(costs, blocks, cluster),
+                alone=forecast(costs, blocks, cluster),
                 batch=batch,
                 batched=forecast(costs, blocks, cluster, batch=batch),
             )

@@ -1,6 +1,6 @@
 """One worker beside two, the model fitted to some runs and held against others, and the plan to a petabyte.
 
-    python -m benchmarks.scaling.suite [--megabytes 200] [--repeats 3] [--blocks 5000] --json FILE
+    python -m benchmarks.scaling.suite [--megabytes 200] [--repeats 3] [--blocks 1000] --json FILE
 
 Claims: two workers do at least 1.8 times what one does; the model's forecasts of runs that it has not seen are within
 15 %. The model is fitted to runs of the whole input in blocks of two sizes on one worker, and of one size on two; it
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--blocks", type=int, default=5_000, help="of the graph without work")
+    parser.add_argument("--blocks", type=int, default=1_000, help="of the graph without work, with one block a task")
     parser.add_argument("--json", type=Path, help="write all figures here too")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="textmill-scaling-") as scratch:
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "plan": [
                 {
                     **asdict(one),
-                    "as_is_bottleneck": one.as_is.bottleneck,
+                    "alone_bottleneck": one.alone.bottleneck,
                     "batched_bottleneck": one.batched.bottleneck,
                 }
                 for one in planned(costs)

@@ -140,8 +140,8 @@ def test_the_plan_goes_from_a_terabyte_to_a_petabyte(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("benchmarks.scaling.plan.SIZES", SIZES[:2])
     rows = list(planned(dataclasses.replace(FREE, scheduler_s=0.001, collect_s=0.002)))
     assert [row.workers for row in rows] == [*WORKERS, *WORKERS]
-    assert all(row.batched.seconds <= row.as_is.seconds * 1.3 for row in rows)
-    assert {row.as_is.bottleneck for row in rows} >= {"workers", "driver"}
+    assert all(row.batched.seconds <= row.alone.seconds * 1.3 for row in rows)
+    assert {row.alone.bottleneck for row in rows} >= {"workers", "driver"}
     assert block_for(10**12) == 64 * 10**6
     assert block_for(10**15) == 10**9
     assert sum(even_blocks(10**9 + 1, 10**8)) == 10**9 + 1

@@ -129,13 +129,13 @@ def place(tmp_path):
     return Checkpoints(tmp_path / "done", tmp_path, "salt"), tmp_path
 
 
-def run(checkpoints, tasks, stage="write"):
-    prepared = checkpoints.prepare(stage, tasks)
+def run(checkpoints, tasks, stage="write", batch=1):
+    prepared = checkpoints.prepare(stage, tasks, batch)
     answers = dict(prepared.known)
-    keys = list(prepared.pending.values())
-    if keys:
-        answers |= dict(zip(prepared.pending, dask.get(prepared.graph, keys), strict=True))
-    return [answers[number] for number in range(len(tasks))], sorted(prepared.pending)
+    found = dask.get(prepared.graph, list(prepared.pending)) if prepared.pending else ()
+    for numbers, answer in zip(prepared.pending.values(), found, strict=True):
+        answers |= dict(zip(numbers, answer if len(numbers) > 1 else [answer], strict=True))
+    return [answers[number] for number in range(len(tasks))], sorted(prepared.places)
 
 
 def tasks_for(folder, texts):
@@ -177,6 +177,36 @@ def test_work_and_its_checkpoint_are_one_task_for_dask_and_nothing_is_done_twice
     done = (folder / "log").read_text().split()
     assert sorted(map(int, done)) == [1, 2, 10, 100, 200, 300, 400]
     assert run(checkpoints, tasks, "sums") == ([102, 201, 301, 10, 410], [])
+
+
+def test_what_a_batch_had_done_when_it_failed_is_not_done_again(place):
+    checkpoints, folder = place
+
+    def tasks(fails_at=None):
+        return [delayed(link, pure=False)(0, n, folder / "log", fails=n == fails_at) for n in range(7)]
+
+    prepared = checkpoints.prepare("sums", tasks(fails_at=4), 3)
+    assert list(prepared.pending.values()) == [(0, 1, 2), (3, 4, 5), (6,)]
+    _, second, _ = prepared.pending
+    assert prepared.reached(second) == 3
+    with pytest.raises(ZeroDivisionError):
+        dask.get(prepared.graph, second)
+    assert prepared.reached(second) == 4
+    assert (folder / "log").read_text().split() == ["3"]
+    with pytest.raises(ZeroDivisionError):
+        dask.get(prepared.graph, second)
+    assert (folder / "log").read_text().split() == ["3"]
+    assert run(checkpoints, tasks(), "sums", batch=3) == (list(range(7)), [0, 1, 2, 4, 5, 6])
+    assert run(checkpoints, tasks(), "sums", batch=2) == (list(range(7)), [])
+    assert sorted((folder / "log").read_text().split()) == list("0123456")
+
+
+def test_tasks_that_need_another_are_not_put_together(place):
+    checkpoints, folder = place
+    shared = delayed(counted, pure=False)(folder / "log", 1)
+    tasks = [delayed(counted, pure=False)(folder / "log", n, *below) for n in (10, 20) for below in ((), (shared,))]
+    assert list(checkpoints.prepare("sums", tasks, 8).pending.values()) == [(0, 2), (1,), (3,)]
+    assert run(checkpoints, tasks, "sums", batch=8)[0] == [10, 11, 20, 21]
 
 
 @pytest.mark.parametrize("damage", ["gone", "shorter", "rewritten"])

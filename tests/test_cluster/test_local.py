@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -15,8 +16,9 @@ from dask import delayed
 from distributed import wait
 
 from benchmarks.recovery import awaited
+from cluster.checkpoints import Checkpoints
 from cluster.errors import ClusterLostError, ProfileError, StalledError, WorkerLostError
-from cluster.execute import ClientExecute
+from cluster.execute import ClientExecute, batch_for
 from cluster.memory import PeakMemory
 from cluster.progress import Silence
 from cluster.providers.open import open_cluster
@@ -204,6 +206,53 @@ def test_peak_memory_sees_a_child(tmp_path):
     with PeakMemory(0.02) as memory:
         subprocess.run([sys.executable, "-c", "import time; x = b'x' * 300_000_000; time.sleep(0.6)"], check=True)
     assert memory.peak_bytes > 300_000_000
+
+
+def noted(number, log, dies_at):
+    with open(log, "a") as file:
+        file.write(f"{number}\n")
+    if number == dies_at:
+        die()
+    return number
+
+
+def test_many_tasks_travel_in_batches_and_one_that_kills_its_worker_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("cluster.execute._MANY", 4)
+    monkeypatch.setattr("cluster.execute._TURNS", 2)
+
+    def tasks(dies_at):
+        return [delayed(noted, pure=False)(n, tmp_path / "log", dies_at) for n in range(30)]
+
+    with open_cluster(ClusterConfig(workers=2), tmp_path) as client:
+        recorder = Recorder()
+        checkpoints = Checkpoints(tmp_path / "done", tmp_path, "")
+        execute = ClientExecute(client, recorder, 120, 0, checkpoints=checkpoints)
+        assert batch_for(30, 2) == 7
+        with pytest.raises(WorkerLostError) as caught:
+            execute("note", tasks(9))
+        assert caught.value.tasks == (9,)
+        # Those before it in its batch were done once, and those after it never.
+        done = Counter((tmp_path / "log").read_text().split())
+        assert (done["7"], done["8"], done["10"]) == (1, 1, 0)
+        assert done["9"] > 1
+        assert execute("note", tasks(None)) == list(range(30))
+        assert recorder.events[-2][:3] == ("done", 30, 30)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "threads", "together"),
+    [
+        (1, 2, 1),
+        (1_000, 2, 1),
+        (1_999, 2, 1),
+        (10_000, 2, 10),
+        (100_000, 2, 64),
+        (100_000, 1_000, 5),
+        (10**6, 10**5, 1),
+    ],
+)
+def test_tasks_go_together_where_there_are_very_many_for_each_thread(tasks, threads, together):
+    assert batch_for(tasks, threads) == together
 
 
 @pytest.mark.parametrize(
