@@ -18,7 +18,7 @@ from distributed import wait
 from benchmarks.recovery import awaited
 from cluster.checkpoints import Checkpoints
 from cluster.errors import ClusterLostError, ProfileError, StalledError, WorkerLostError
-from cluster.execute import ClientExecute, batch_for
+from cluster.execute import ClientExecute, _Wait, batch_for
 from cluster.memory import PeakMemory
 from cluster.progress import Silence
 from cluster.providers.open import open_cluster
@@ -286,9 +286,9 @@ class Connected:
 def test_a_connection_lost_while_an_answer_is_fetched_is_a_lost_cluster_and_no_failure_of_the_task():
     execute = ClientExecute(Connected(), Silence(), 10.0, 0)
     with pytest.raises(ClusterLostError, match="reset by peer"):
-        execute._result("clean", Answering("finished", ConnectionResetError("reset by peer")))
+        execute._result(_Wait("clean", 60), Answering("finished", ConnectionResetError("reset by peer")))
     with pytest.raises(FileNotFoundError, match="no such file"):
-        execute._result("clean", Answering("error", FileNotFoundError("no such file")))
+        execute._result(_Wait("clean", 60), Answering("error", FileNotFoundError("no such file")))
 
 
 def test_an_answer_whose_fetching_was_cut_off_is_fetched_again():
@@ -302,9 +302,9 @@ def test_an_answer_whose_fetching_was_cut_off_is_fetched_again():
             return 42
 
     execute = ClientExecute(Connected(), Silence(), 10.0, 0)
-    assert execute._result("clean", CutOffOnce("finished", UnboundLocalError("result"))) == 42
+    assert execute._result(_Wait("clean", 60), CutOffOnce("finished", UnboundLocalError("result"))) == 42
     with pytest.raises(UnboundLocalError, match="of the task"):
-        execute._result("clean", CutOffOnce("error", UnboundLocalError("of the task")))
+        execute._result(_Wait("clean", 60), CutOffOnce("error", UnboundLocalError("of the task")))
 
 
 DIES_AT_ONCE = """
