@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Literal
 
@@ -103,17 +103,22 @@ _HINTS: dict[Kind, str] = {
     "url": r"://|(?i)www\.",
     "email": "@",
     "ip": r"[0-9]\.[0-9]|:[0-9A-Fa-f]*:",
-    "id_number": r"[0-9]{17}|[0-9]-[0-9]{2}-[0-9]",
-    "bank_card": r"(?:[0-9][ -]?){13}",
-    "phone": r"(?:[0-9][ ().-]{0,3}){7}",
+    "id_number": r"[0-9]{17}|[0-9][-－][0-9]{2}[-－][0-9]",
+    "bank_card": r"(?:[0-9][ 　－-]?){13}",
+    "phone": r"(?:[0-9][ 　()（）.－-]{0,3}){7}",
 }
+#: Full-width characters -> their usual forms, one for one: whoever types Chinese may type these.
+_USUAL = {0xFF01 + place: chr(0x21 + place) for place in range(94)} | {0x3000: " "}
+#: A text whose personal data is written full-width holds one of these.
+_WIDE_HINT = "[０-９＠．／ｗＷ]|：[^，。]{0,4}[:：]|:[^，。]{0,4}："
 
 
 class Mask(TextOperation):
     """Replace personal data by the name of its kind: URLs, e-mail and IP addresses, id and card numbers, phone numbers.
 
     Numbers are proved before they are masked: Chinese id numbers by check digit and birthday, bank cards by Luhn, IP
-    addresses by their grammar. Kinds are looked for in the order of this list, whatever order they are given in.
+    addresses by their grammar. Full-width digits, letters and signs count as their usual forms. Kinds are looked for in
+    the order of this list, whatever order they are given in.
 
         op = "mask"
         kinds = ["email", "phone"]
@@ -135,36 +140,46 @@ class Mask(TextOperation):
     def transform(self, texts: pa.Array) -> pa.Array:
         """The texts with personal data masked."""
         kinds = [kind for kind in _FINDERS if kind in self.kinds]
-        hints = "|".join(f"(?:{_HINTS[kind]})" for kind in kinds)
+        hints = "|".join(f"(?:{hint})" for hint in [*(_HINTS[kind] for kind in kinds), _WIDE_HINT])
         return on_rows(texts, pc.match_substring_regex(texts, hints), lambda some: each_text(some, self._masked))
 
     def _masked(self, text: str) -> str:
+        usual = text.translate(_USUAL)
         for kind, finders in _FINDERS.items():
             if kind in self.kinds:
                 mask = self.replacement.replace("{kind}", kind)
                 for pattern, proof in finders:
-                    text = _replaced(text, pattern, proof, mask)
+                    spans = list(_found(usual, pattern, proof))
+                    text, usual = _replaced(text, spans, mask), _replaced(usual, spans, mask)
         return text
 
 
-def _replaced(text: str, pattern: re.Pattern[str], proof: Callable[[str], bool], mask: str) -> str:
-    if pattern is _CARD:
-        return pattern.sub(lambda found: _cards_replaced(found[0], mask), text)
-    return pattern.sub(lambda found: mask if proof(found[0]) else found[0], text)
+def _found(text: str, pattern: re.Pattern[str], proof: Callable[[str], bool]) -> Iterator[tuple[int, int]]:
+    """Where the pattern matches something that is proved."""
+    for match in pattern.finditer(text):
+        if pattern is _CARD:
+            yield from ((match.start() + start, match.start() + stop) for start, stop in _cards(match[0]))
+        elif proof(match[0]):
+            yield match.span()
 
 
-def _cards_replaced(digits: str, mask: str) -> str:
-    """A row of digits in groups with its card numbers replaced: an amount or a date may stand beside them."""
+def _replaced(text: str, spans: Sequence[tuple[int, int]], mask: str) -> str:
+    """The text with the mask in the place of each span."""
+    starts = [0, *(stop for _, stop in spans)]
+    stops = [*(start for start, _ in spans), len(text)]
+    return mask.join(text[start:stop] for start, stop in zip(starts, stops, strict=True))
+
+
+def _cards(digits: str) -> Iterator[tuple[int, int]]:
+    """Where card numbers lie in a row of digits in groups: an amount or a date may stand beside them."""
     groups = [found.span() for found in re.finditer("[0-9]+", digits)]
-    out, done, first = "", 0, 0
+    first = 0
     while first < len(groups):
         start = groups[first][0]
         stops = [stop for _, stop in groups[first : first + _MOST_GROUPS] if stop - start >= _SHORTEST_CARD]
         stop = next((stop for stop in reversed(stops) if is_card_number(digits[start:stop])), None)
-        if stop is not None:
-            out += digits[done:start] + mask
-            done = stop
         first += 1
-        while stop is not None and first < len(groups) and groups[first][0] < stop:
-            first += 1
-    return out + digits[done:]
+        if stop is not None:
+            yield start, stop
+            while first < len(groups) and groups[first][0] < stop:
+                first += 1
