@@ -12,7 +12,7 @@ from scipy import sparse
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import csr, read_only
 from pipeline.text.portable_math import portable_log
-from storage.compiled import kernel
+from storage.compiled import LINE_BYTES, inlined, kernel, prefetch
 
 _NORMS = {"none": 0, "l1": 1, "l2": 2}
 
@@ -61,6 +61,32 @@ _SMALL = {
 }
 
 
+@inlined
+def _foresee(
+    bounds: _Bounds,
+    indices: _Ints,
+    values: npt.NDArray[np.float32] | npt.NDArray[np.int8],
+    rows: _Bounds,
+    number: int,
+    places: _Ints,
+) -> None:
+    """Nothing; the row after the next of `rows`, and what is looked up for the next one, are on their way."""
+    if number + 2 < len(rows):
+        row = rows[number + 2]
+        first, last = np.uint64(bounds[row]), np.uint64(bounds[row + 1])
+        for buffer_at, size in (
+            (np.uint64(indices.ctypes.data), np.uint64(indices.itemsize)),
+            (np.uint64(values.ctypes.data), np.uint64(values.itemsize)),
+        ):
+            for offset in range(first * size, last * size, LINE_BYTES):
+                prefetch(buffer_at + offset)
+    if number + 1 < len(rows):
+        row = rows[number + 1]
+        places_at, size = np.uint64(places.ctypes.data), np.uint64(2 * places.itemsize)
+        for item in range(np.uint64(bounds[row]), np.uint64(bounds[row + 1])):
+            prefetch(places_at + np.uint64(indices[item]) * size)
+
+
 @kernel
 def _weigh_rows(
     bounds: _Bounds,
@@ -84,6 +110,7 @@ def _weigh_rows(
     """
     at = np.uint64(new_bounds[first])
     for number in range(len(rows)):
+        _foresee(bounds, indices, values, rows, number, places)
         row = rows[number]
         start = at
         size = 0.0

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.text.portable_math import portable_exp, portable_log
-from storage.compiled import inlined, kernel
+from storage.compiled import LINE_BYTES, inlined, kernel, prefetch
 
 _Floats = npt.NDArray[np.float32]
 _Ints = npt.NDArray[np.int32]
@@ -68,6 +68,25 @@ def clocks_of(state: _Floats) -> _Longs:
     return state.view(np.int64)
 
 
+@inlined
+def _foresee(bounds: _Longs, indices: _Ints, values: _Floats, order: _Longs, at: int, state: _Floats) -> None:
+    """Nothing; the row after the next in `order`, and what is known of the next one's features, are on their way."""
+    size = np.uint64(4)
+    if at + 2 < len(order):
+        row = order[at + 2]
+        indices_at, values_at = np.uint64(indices.ctypes.data), np.uint64(values.ctypes.data)
+        for offset in range(np.uint64(bounds[row]) * size, np.uint64(bounds[row + 1]) * size, LINE_BYTES):
+            prefetch(indices_at + offset)
+            prefetch(values_at + offset)
+    if at + 1 < len(order):
+        row = order[at + 1]
+        state_at, width = np.uint64(state.ctypes.data), np.uint64(state.shape[1]) * size
+        for item in range(np.uint64(bounds[row]), np.uint64(bounds[row + 1])):
+            first = state_at + np.uint64(indices[item]) * width
+            for offset in range(np.uint64(0), width, LINE_BYTES):
+                prefetch(first + offset)
+
+
 @kernel
 def _longest(bounds: _Longs) -> int:
     """Items of the longest row."""
@@ -105,7 +124,9 @@ def _learn_two_classes(
     scores = np.empty(1, np.float32)
     one = np.float32(1.0)
     loss = 0.0
-    for row in order:
+    for at in range(len(order)):
+        _foresee(bounds, indices, values, order, at, state)
+        row = order[at]
         clock += 1
         first = np.uint64(bounds[row])
         size = np.uint64(bounds[row + 1]) - first
@@ -207,7 +228,9 @@ def learn_rows(
     scores = np.empty(columns, np.float32)
     one = np.float32(1.0)
     loss = 0.0
-    for row in order:
+    for at in range(len(order)):
+        _foresee(bounds, indices, values, order, at, state)
+        row = order[at]
         clock += 1
         scores[:] = intercept
         for item in range(bounds[row], bounds[row + 1]):
