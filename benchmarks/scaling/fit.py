@@ -30,7 +30,7 @@ def fitted(runs: Sequence[Timed], graph: GraphCost) -> Costs:
     Parameters
     ----------
     runs
-        Several of one worker, with blocks of at least two sizes, and some of two workers.
+        Several of one worker, with blocks of at least two sizes and input of two, and some of two workers.
     graph
         A graph without work.
 
@@ -47,8 +47,10 @@ def fitted(runs: Sequence[Timed], graph: GraphCost) -> Costs:
     for workers in sorted({run.shape.workers for run in runs} - {1}):
         crowding[workers] = _crowding(stages, [run for run in runs if run.shape.workers == workers])
     file_s = graph.commit_s / graph.blocks
+    rest = _line([(1.0, sum(run.blocks) * crowding[run.shape.workers] / run.shape.workers, run.rest_s) for run in runs])
     return Costs(
-        start_s=statistics.median(run.rest_s for run in runs),
+        start_s=rest.fixed_s,
+        rest_byte_s=rest.byte_s,
         stages=stages,
         hand_over_s=graph.build_s / graph.blocks,
         scheduler_s=graph.scheduler_cpu_s / graph.blocks,
@@ -60,15 +62,18 @@ def fitted(runs: Sequence[Timed], graph: GraphCost) -> Costs:
 
 
 def _stage(name: str, runs: Sequence[Timed]) -> StageCost:
-    """Least squares of relative errors, with neither cost below 0."""
-    counts = np.array([[len(run.blocks), sum(run.blocks)] for run in runs], np.float64)
-    seconds = np.array([run.stages[name] for run in runs])
-    found, *_ = np.linalg.lstsq(counts / seconds[:, None], np.ones(len(runs)), rcond=None)
-    if found[0] < 0:
-        return StageCost(fixed_s=0.0, byte_s=float(np.median(seconds / counts[:, 1])))
-    if found[1] < 0:
-        return StageCost(fixed_s=float(np.median(seconds / counts[:, 0])), byte_s=0.0)
-    return StageCost(fixed_s=float(found[0]), byte_s=float(found[1]))
+    return _line([(float(len(run.blocks)), float(sum(run.blocks)), run.stages[name]) for run in runs])
+
+
+def _line(found: Sequence[tuple[float, float, float]]) -> StageCost:
+    """What a piece and a byte cost, from pieces, bytes and seconds: least squares of relative errors, none below 0."""
+    pieces, sizes, seconds = np.array(found).T
+    (fixed, byte), *_ = np.linalg.lstsq(np.stack([pieces, sizes], axis=1) / seconds[:, None], np.ones(len(found)))
+    if fixed < 0:
+        return StageCost(fixed_s=0.0, byte_s=float(np.median(seconds / sizes)))
+    if byte < 0:
+        return StageCost(fixed_s=float(np.median(seconds / pieces)), byte_s=0.0)
+    return StageCost(fixed_s=float(fixed), byte_s=float(byte))
 
 
 def _crowding(stages: Mapping[str, StageCost], runs: Sequence[Timed]) -> float:

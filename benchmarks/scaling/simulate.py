@@ -32,7 +32,9 @@ class Costs:
     Attributes
     ----------
     start_s
-        Until the cluster is there, and all that a run does once.
+        Until the cluster is there, and all else that a run does once, however large it is.
+    rest_byte_s
+        Of a worker for each byte of input, in stages that have no task for each block.
     stages
         By name, in order; each has as many tasks as there are blocks.
     hand_over_s
@@ -56,6 +58,7 @@ class Costs:
     collect_s: float
     commit_s: float
     file_s: float
+    rest_byte_s: float = 0.0
     crowding: Mapping[int, float] = field(default_factory=dict)
     storage_bytes_s: float | None = None
 
@@ -109,14 +112,16 @@ def forecast(costs: Costs, blocks: Sequence[int], cluster: Cluster, *, batch: in
     crowded = costs.crowding.get(min(cluster.per_machine, cluster.workers), 1.0)
     stages, work = {}, 0.0
     for name, stage in costs.stages.items():
-        seconds = [crowded * sum(stage.fixed_s + stage.byte_s * size for size in task) for task in tasks]
-        work += sum(seconds)
-        stages[name] = _stage_s(costs, seconds, cluster.workers)
+        each = [crowded * sum(stage.fixed_s + stage.byte_s * size for size in task) for task in tasks]
+        work += sum(each)
+        stages[name] = _stage_s(costs, each, cluster.workers)
     read_s = sum(blocks) / costs.storage_bytes_s if costs.storage_bytes_s else 0.0
     # Reading is part of the first stage, which cannot be over before the storage has given all.
     slowest = next(iter(stages), None)
     if slowest is not None:
         stages[slowest] = max(stages[slowest], read_s)
+    rest = crowded * costs.rest_byte_s * sum(blocks)
+    work += rest
     commit = costs.commit_s + costs.file_s * len(blocks)
     bounds = {
         "start": costs.start_s,
@@ -126,7 +131,8 @@ def forecast(costs: Costs, blocks: Sequence[int], cluster: Cluster, *, batch: in
         "storage": read_s,
         "commit": commit,
     }
-    return Forecast(seconds=costs.start_s + sum(stages.values()) + commit, stages=stages, bounds=bounds)
+    seconds = costs.start_s + sum(stages.values()) + rest / cluster.workers + commit
+    return Forecast(seconds=seconds, stages=stages, bounds=bounds)
 
 
 def _stage_s(costs: Costs, tasks: Sequence[float], workers: int) -> float:

@@ -3,8 +3,8 @@
     python -m benchmarks.scaling.suite [--megabytes 200] [--repeats 3] [--blocks 1000] --json FILE
 
 Claims: two workers do at least 1.8 times what one does; the model's forecasts of runs that it has not seen are within
-15 %. The model is fitted to runs of the whole input in blocks of two sizes on one worker, and of one size on two; it
-foretells half the input, a block size in between, and two workers with the other size.
+15 %. The model is fitted to runs of the whole input in blocks of two sizes on one worker, of a quarter of it, and of
+one size on two workers; it foretells half the input, a block size in between, and two workers with the other size.
 """
 
 import argparse
@@ -53,7 +53,12 @@ def shapes(size_bytes: int) -> tuple[list[Shape], list[Shape]]:
     def shape(size: int, block: int, workers: int) -> Shape:
         return Shape(size_bytes=size, block_bytes=block, workers=workers)
 
-    known = [shape(size_bytes, small, 1), shape(size_bytes, large, 1), shape(size_bytes, large, 2)]
+    known = [
+        shape(size_bytes, small, 1),
+        shape(size_bytes, large, 1),
+        shape(size_bytes // 4, small, 1),
+        shape(size_bytes, large, 2),
+    ]
     unseen = [
         shape(size_bytes, middle, 1),
         shape(size_bytes, small, 2),

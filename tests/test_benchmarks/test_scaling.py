@@ -110,22 +110,24 @@ GRAPH = GraphCost(
 
 
 def made(blocks: int, block: int, workers: int, crowding: float) -> Timed:
-    """A run of a machine whose costs are known: 0.1 s a block, 10 ns a byte, 5 s for the rest."""
+    """A run of a machine whose costs are known: 0.1 s a block, 10 ns a byte, for the rest 5 s and 2 ns a byte."""
     return Timed(
         shape=Shape(size_bytes=blocks * block, block_bytes=block, workers=workers),
         blocks=(block,) * blocks,
         stages={"clean": (0.1 + 1e-8 * block) * blocks / workers * crowding},
-        rest_s=5.0,
+        rest_s=5.0 + 2e-9 * blocks * block / workers * crowding,
         commit_s=0.0,
     )
 
 
 def test_the_fit_finds_the_costs_that_made_the_runs() -> None:
-    costs = fitted([made(100, 10**7, 1, 1), made(10, 10**8, 1, 1), made(100, 10**7, 2, 1.25)], GRAPH)
+    runs = [made(100, 10**7, 1, 1), made(10, 10**8, 1, 1), made(25, 10**7, 1, 1), made(100, 10**7, 2, 1.25)]
+    costs = fitted(runs, GRAPH)
     assert costs.stages["clean"].fixed_s == pytest.approx(0.1)
     assert costs.stages["clean"].byte_s == pytest.approx(1e-8)
     assert costs.crowding[2] == pytest.approx(1.25)
-    assert costs.start_s == 5.0
+    assert costs.start_s == pytest.approx(5.0)
+    assert costs.rest_byte_s == pytest.approx(2e-9)
     [checked] = check(costs, [made(50, 4 * 10**7, 2, 1.25)])
     assert abs(checked.error) < 0.05
 
@@ -164,7 +166,7 @@ def test_forecasts_are_held_against_runs_and_shown_with_the_plan(
             for shape in shapes
         ]
         # The last run takes another time than the machine that the model was fitted to.
-        return [*found[:-1], dataclasses.replace(found[-1], rest_s=found[-1].seconds * off - found[-1].seconds + 5.0)]
+        return [*found[:-1], dataclasses.replace(found[-1], rest_s=found[-1].seconds * (off - 1) + found[-1].rest_s)]
 
     monkeypatch.setattr(suite, "timed", known_machine)
     monkeypatch.setattr(suite, "graph_cost", lambda *_: GRAPH)
