@@ -24,9 +24,9 @@ import pyarrow as pa
 from storage.arranging.plan import Arrangement
 from storage.fingerprint import fingerprint_of
 from storage.parquet import write_part
+from storage.problems import ORPHAN
 from storage.scan import iter_rows
 from storage.store import Store
-from storage.verify import ORPHAN
 from storage.versions import APPEND, CommitRequest, Version
 
 _NAME = "rows"

@@ -36,9 +36,9 @@ from cluster.job import LOST
 from cluster.jobs import JobFolder, Jobs
 from storage.errors import StoreError, VersionVacuumedError
 from storage.fingerprint import fingerprint_of
+from storage.problems import ORPHAN
 from storage.scan import iter_rows
 from storage.store import Store
-from storage.verify import ORPHAN
 from textmill.demo.corpus import write_corpus
 
 _MOMENTS = ("opened", "look", "scan", "clean", "dedupe", "settle", "features", "train", "commit_began")

@@ -239,7 +239,7 @@ def _round(
     table: DeltaTable | None,
 ) -> int | None:
     plan = _planned(layout, request, table)
-    if table is not None and prepare_columns(table, plan.schema, append=request.mode == APPEND):
+    if table is not None and prepare_columns(layout, table, plan.schema, append=request.mode == APPEND):
         return None
     moves.move(plan.number)
     fates.move(plan.number)

@@ -188,9 +188,17 @@ class Datasets:
             self._tags.put(name, tag, found.number, move=move)
         return self.version(name, found.number)
 
-    def untag(self, name: str, tag: str) -> None:
-        """Nothing; the tag names no version afterwards. Raises `TagError` where it named none before."""
-        self._tags.drop(name, tag)
+    def untag(self, name: str, tag: str, version: int | str | None = None) -> None:
+        """Nothing; the tag names no version afterwards.
+
+        Raises
+        ------
+        TagError
+            If it named none before, or another than `version` where that is given.
+        """
+        with locked(self.layout.dataset(name).lock):
+            number = None if version is None else self.version(name, version).number
+            self._tags.drop(name, tag, number)
 
     def tags(self, name: str) -> dict[str, int]:
         """Tag -> version number, sorted by tag."""

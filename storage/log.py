@@ -139,14 +139,18 @@ def readable_lifetimes(log: Place) -> tuple[dict[str, Lifetime], dict[int, Store
     for number in range(numbers[-1] + 1 if numbers else 0):
         facts: dict[str, Any] = {}
         runs: list[str] = []
+        whole = True
         try:
             for action in read_actions(log, number):
                 _live(files, live, number, action)
                 facts = (action.get("commitInfo") or {}).get(KEY) or facts
                 runs += [action["txn"]["appId"]] if "txn" in action else []
+            whole = bool(broken) or "run" not in facts or _complete(facts, runs, live)
         except StoreDamagedError as error:
             broken[number] = error
-        if not broken and "run" in facts and not _complete(facts, runs, live):
+        except (KeyError, TypeError, ValueError, AttributeError):
+            whole = False
+        if number not in broken and not whole:
             broken[number] = StoreDamagedError(
                 str(entry_path(log, number)), "the entry does not name what it tells of", _RESTORE
             )

@@ -54,24 +54,27 @@ class Scanned:
 
 
 def prune(
-    query: str, snapshots: Mapping[str, Snapshot], bounds: Mapping[str, pa.Table], spill: Path
+    query: str, versions: Mapping[str, tuple[Snapshot, pa.Table]], spill: Path, *, told: bool = False
 ) -> tuple[dict[str, Snapshot], dict[str, Scanned]]:
     """The snapshots without the files that the query cannot need, and what was told of each.
 
     Parameters
     ----------
-    snapshots
-        Dataset -> the version that the query sees.
-    bounds
-        Dataset -> a table with `path`, and ``min.c`` and ``max.c`` for columns c, a row for each file.
+    versions
+        Dataset -> the version that the query sees, and a table with `path`, and ``min.c`` and ``max.c`` for columns c,
+        a row for each file.
+    told
+        Whether the filters are wanted also where there is nothing to leave out: no version has a second file.
     """
-    filters = scan_filters(query, snapshots, spill) if SYSTEM not in query.casefold() else {}
-    kept, told = {}, {}
-    for name, snapshot in snapshots.items():
+    snapshots = {name: snapshot for name, (snapshot, _) in versions.items()}
+    pays = told or any(len(snapshot.files) > 1 for snapshot in snapshots.values())
+    filters = scan_filters(query, snapshots, spill) if pays and SYSTEM not in query.casefold() else {}
+    kept, scanned = {}, {}
+    for name, (snapshot, bounds) in versions.items():
         scans = filters.get(name.casefold(), [])
-        files, columns = _needed(snapshot, bounds[name], scans)
+        files, columns = _needed(snapshot, bounds, scans)
         kept[name] = replace(snapshot, files=files)
-        told[name] = Scanned(
+        scanned[name] = Scanned(
             version=snapshot.version.number,
             files=len(files),
             bytes=sum(file.bytes for file in files),
@@ -80,7 +83,7 @@ def prune(
             filters=tuple(dict.fromkeys(text for scan in scans for text in scan)),
             columns=columns,
         )
-    return kept, told
+    return kept, scanned
 
 
 def scan_filters(query: str, snapshots: Mapping[str, Snapshot], spill: Path) -> dict[str, list[list[str]]]:

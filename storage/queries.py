@@ -22,7 +22,7 @@ from storage.pruning import Scanned, prune
 from storage.query import Page, QueryResult, Relations
 from storage.relations import mentioned, relations_for
 from storage.sandbox import DEFAULT_MEMORY_BYTES
-from storage.table import file_bounds
+from storage.scan import snapshot_and_bounds
 from storage.versions import Snapshot
 
 
@@ -98,14 +98,18 @@ class Queries(Datasets):
         """Nothing; no rows of earlier queries are kept for their next pages, which are computed anew then."""
         drop_kept_rows(self._pages)
 
-    def _pruned(self, query: str, pins: Mapping[str, int]) -> tuple[dict[str, Snapshot], dict[str, Scanned]]:
+    def _pruned(
+        self, query: str, pins: Mapping[str, int], *, told: bool = False
+    ) -> tuple[dict[str, Snapshot], dict[str, Scanned]]:
         """The versions without the files that the query cannot need; what it filtered by is remembered."""
-        snapshots = {name: self.snapshot(name, number) for name, number in pins.items()}
-        bounds = {name: file_bounds(self.layout.dataset(name), number) for name, number in pins.items()}
-        kept, scanned = prune(query, snapshots, bounds, self.layout.cache("spill"))
-        for name, told in scanned.items():
-            seen = Observed(queries=1, files=told.files_before, opened=told.files)
-            observe(self.layout, name, dict.fromkeys(sorted(told.columns), seen))
+        both = {
+            name: snapshot_and_bounds(self.layout.dataset(name), self._head(name, number))
+            for name, number in pins.items()
+        }
+        kept, scanned = prune(query, both, self.layout.cache("spill"), told=told)
+        for name, one in scanned.items():
+            seen = Observed(queries=1, files=one.files_before, opened=one.files)
+            observe(self.layout, name, dict.fromkeys(sorted(one.columns), seen))
         return kept, scanned
 
     def explain(self, query: str, *, at: Mapping[str, int | str] | None = None) -> tuple[str, dict[str, Scanned]]:
@@ -119,7 +123,7 @@ class Queries(Datasets):
         with self.sql(f"EXPLAIN {query}", at=at) as result:
             plan = "\n".join(str(row[-1]) for row in zip(*result.read_all().to_pydict().values(), strict=True))
         pins = self._start(query, self.names(), at or {}, None, None).pins
-        return plan, self._pruned(query, pins)[1]
+        return plan, self._pruned(query, pins, told=True)[1]
 
     def _start(
         self, query: str, names: list[str], at: Mapping[str, int | str], limit: int | None, cursor: str | None

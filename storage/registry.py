@@ -17,8 +17,10 @@ _RUNS = pa.schema(
     [(name, pa.string()) for name in ("run", "job", "state", "dataset")]
     + [("version", pa.int64()), ("record", pa.string())]
 )
+#: `files` is JSON: path -> hex SHA-256 of the model's files as they were saved.
 _MODELS = pa.schema(
-    [(name, pa.string()) for name in ("model", "run", "dataset")] + [("version", pa.int64()), ("record", pa.string())]
+    [(name, pa.string()) for name in ("model", "run", "dataset")]
+    + [("version", pa.int64()), ("record", pa.string()), ("files", pa.string())]
 )
 
 
@@ -39,8 +41,8 @@ def find(wanted: str, known: Iterable[str], what: str, error: type[NotFoundError
     if matches:
         raise error(f"{what} {wanted!r}", f"{len(matches)} start so: {', '.join(matches[:5])}", "Write more of the id.")
     close = difflib.get_close_matches(wanted, ids, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise error(f"{what} {wanted!r}", "not in this store", f"{hint}List them with `textmill {what}s`.".capitalize())
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    raise error(f"{what} {wanted!r}", "not in this store", f"{hint}List them with `textmill {what}s`.")
 
 
 def _text(record: Mapping[str, Any], key: str) -> str | None:
@@ -100,10 +102,6 @@ class Runs:
         return {"run": found, **json.loads(rows[found]["record"])}
 
 
-#: Where the record of a model, as it is kept, lists its files.
-_FILES = "_files"
-
-
 class Models:
     """The models of a store: a folder and a record each.
 
@@ -118,6 +116,10 @@ class Models:
     def folders(self) -> frozenset[str]:
         """The ids of the models whose folder is there, with a record or without."""
         return self._folders.ids()
+
+    def contents(self, model: str) -> dict[str, str] | None:
+        """Path -> hex SHA-256 of a model's files; None where it is not there."""
+        return self._folders.contents(model)
 
     def put(self, model: str, staged: Path, record: Mapping[str, Any]) -> Path:
         """The model's folder in the store, moved there from `staged`.
@@ -142,7 +144,7 @@ class Models:
             )
         dataset, version = dataset_of(record)
         row = {"model": model, "run": _text(record, "run"), "dataset": dataset, "version": version}
-        self.table.append([{**row, "record": _json({**record, _FILES: contents(staged)})}])
+        self.table.append([{**row, "record": _json(record), "files": _json(contents(staged))}])
         return self._folders.put(model, staged)
 
     def rows(self) -> dict[str, dict[str, Any]]:
@@ -152,13 +154,13 @@ class Models:
 
     def all(self) -> list[dict[str, Any]]:
         """The records, newest first, each with its id under ``"id"``."""
-        return [{"id": model, **_told(row)} for model, row in reversed(self.rows().items())]
+        return [{"id": model, **json.loads(row["record"])} for model, row in reversed(self.rows().items())]
 
     def get(self, model: str) -> dict[str, Any]:
         """The record of a model by its id or the start of it; raises `ModelNotFoundError`."""
         rows = self.rows()
         found = find(model, rows, "model", ModelNotFoundError)
-        return {"id": found, **_told(rows[found])}
+        return {"id": found, **json.loads(rows[found]["record"])}
 
     def path(self, model: str) -> Path:
         """A folder on disk with a model's files, by its id or the start of it; raises `ModelNotFoundError`."""
@@ -173,11 +175,6 @@ class Models:
         return pinned
 
 
-def _told(row: Mapping[str, Any]) -> dict[str, Any]:
-    record = json.loads(row["record"])
-    return {name: value for name, value in record.items() if name != _FILES}
-
-
 def saved_files(row: Mapping[str, Any]) -> dict[str, str]:
     """Path -> hex SHA-256 of a model's files as they were saved; empty for one saved before that was recorded.
 
@@ -186,5 +183,5 @@ def saved_files(row: Mapping[str, Any]) -> dict[str, str]:
     row
         The model's, from `Models.rows`.
     """
-    files: dict[str, str] = json.loads(row["record"]).get(_FILES, {})
+    files: dict[str, str] = json.loads(row["files"] or "{}")
     return files

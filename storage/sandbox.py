@@ -139,10 +139,8 @@ def _told(query: str, names: list[str], error: duckdb.Error) -> QueryError:
     if unknown:
         wanted = unknown[1].strip('"')
         close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
-        hint = f'did you mean "{close[0]}"? ' if close else ""
-        return QueryError(
-            _short(query), f'there is no table "{wanted}"', f"{hint}Known: {', '.join(names) or 'none'}.".capitalize()
-        )
+        hint = f'Did you mean "{close[0]}"? ' if close else ""
+        return QueryError(_short(query), f'there is no table "{wanted}"', f"{hint}Known: {', '.join(names) or 'none'}.")
     if isinstance(error, duckdb.PermissionException):
         return QueryError(
             _short(query),

@@ -13,7 +13,7 @@ from storage.history import Head, require_files
 from storage.layout import DatasetLayout
 from storage.parquet import open_parquet
 from storage.schema import content_schema, fit, selected
-from storage.table import open_table, table_files, table_schema
+from storage.table import file_actions, listed_files, open_table, table_schema
 from storage.versions import DataFile, Snapshot
 
 __all__ = [
@@ -58,14 +58,21 @@ def snapshot_of(layout: DatasetLayout, head: Head) -> Snapshot:
     StoreDamagedError
         If the log cannot be read.
     """
+    return snapshot_and_bounds(layout, head)[0]
+
+
+def snapshot_and_bounds(layout: DatasetLayout, head: Head) -> tuple[Snapshot, pa.Table]:
+    """As `snapshot_of`, and what the log tells of each file, see `storage.table.file_actions`."""
     require_files(layout, head.version)
     table = open_table(layout, head.version.number)
-    return Snapshot(
+    actions = file_actions(table)
+    snapshot = Snapshot(
         version=head.version,
         schema=table_schema(table),
-        files=table_files(layout, table),
+        files=listed_files(layout, actions),
         uniform=head.uniform,
     )
+    return snapshot, actions
 
 
 def cut(snapshot: Snapshot, block_rows: int) -> tuple[tuple[Span, ...], ...]:

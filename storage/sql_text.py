@@ -37,8 +37,15 @@ def literal(text: str) -> str:
 
 
 def list_of(texts: Iterable[str]) -> str:
-    """The texts as an SQL list of strings."""
-    return f"[{', '.join(map(literal, texts))}]"
+    """The texts as an SQL list of strings.
+
+    It is one string that is split: DuckDB takes ten times as long over 10,000 strings as over one that holds them.
+    """
+    listed = list(texts)
+    if not listed or any("\n" in text for text in listed):
+        return f"[{', '.join(map(literal, listed))}]"
+    joined = "\n".join(listed)
+    return f"string_split({literal(joined)}, chr(10))"
 
 
 def sql_type(kind: pa.DataType) -> str:

@@ -14,13 +14,15 @@ from storage.layout import DatasetLayout, StoreLayout
 from storage.locks import locked
 from storage.mark import layout_at, open_layout
 from storage.places import ObjectPath, remove_all
+from storage.problems import Problem
 from storage.queries import Queries
 from storage.records import Records
 from storage.registry import dataset_of
 from storage.sources import reached, version_sources
 from storage.table import has_table
 from storage.vacuum import DEFAULT_AGE_HOURS, VacuumReport, vacuum
-from storage.verify import Problem, verify_dataset, verify_folders, verify_models
+from storage.verify import verify_dataset, verify_folders
+from storage.verify_records import verify_records
 from storage.versions import CommitRequest, Version
 from storage.views import refresh_views, views_are_stale
 
@@ -188,7 +190,7 @@ class Store(Carrying, Queries):
 
     def verify(self) -> list[Problem]:
         """Everything in the store that is not as the store wrote it; reads every byte. Empty where all is well."""
-        found = [*verify_models(self.layout), *verify_folders(self.layout)]
+        found = [*verify_records(self.layout), *verify_folders(self.layout)]
         for layout in [*map(self.layout.dataset, self.names()), *self._system_tables()]:
             found += verify_dataset(self.layout, layout)
         return found

@@ -20,10 +20,11 @@ from storage.errors import CommitConflictError, StoreDamagedError
 from storage.files import ASIDE_SUFFIX, make_folder, sync_folder
 from storage.layout import DatasetLayout, PartName, run_digest
 from storage.locks import locked
+from storage.log import entry_numbers
 from storage.parquet import footer, open_parquet, write_part
 from storage.places import Place
 from storage.schema import fit
-from storage.table import add_action, commit_files, file_actions, find_table, table_files
+from storage.table import add_action, commit_files, file_actions, find_table, prepare_columns, table_files
 from storage.transfer import bring
 
 SERIAL = "serial"
@@ -44,6 +45,7 @@ class SystemTable:
 
     def __init__(self, layout: DatasetLayout, schema: pa.Schema) -> None:
         self._layout = layout
+        self._held: tuple[int, pa.Table] | None = None
         self.schema = pa.schema([pa.field(SERIAL, pa.int64()), *schema])
 
     @property
@@ -82,8 +84,17 @@ class SystemTable:
         return dict(sorted(newest.items(), key=lambda item: item[1][SERIAL]))
 
     def _read(self) -> pa.Table:
+        # A version never changes, so one that was read need not be read again.
+        numbers = entry_numbers(self._layout.log)
+        if self._held is not None and numbers and self._held[0] == numbers[-1]:
+            return self._held[1]
         if (table := self._newest()) is None:
             return self._empty()
+        rows = self._rows_of(table)
+        self._held = (table.version(), rows)
+        return rows
+
+    def _rows_of(self, table: DeltaTable) -> pa.Table:
         files = table_files(self._layout, table)
         pieces = []
         for file in files:
@@ -97,6 +108,8 @@ class SystemTable:
 
     def _write(self, rows: Sequence[Mapping[str, Any]]) -> bool:
         base = self._newest()
+        if base is not None and prepare_columns(self._layout, base, self.schema, append=True):
+            return False  # an earlier textmill made the table with fewer columns
         known = self._known(base)
         # Rises even where the clock was set back.
         serial = max([time.time_ns(), *(line["max.serial"] + 1 for line in known)])

@@ -26,6 +26,7 @@ from storage.layout import DELTA_LOG, DatasetLayout
 from storage.log import KEY, entry_path
 from storage.parquet import footer
 from storage.places import ObjectPath, Place
+from storage.seals import note_newest, sealed
 from storage.statistics import file_statistics
 from storage.versions import DataFile
 
@@ -87,14 +88,18 @@ def table_schema(table: DeltaTable) -> pa.Schema:
 
 
 def file_actions(table: DeltaTable) -> pa.Table:
-    """A row for each file as the log tells of it: path, size, rows, and bounds of columns."""
+    """A row for each file as the log tells of it: `path`, size, rows, and ``min.c`` and ``max.c`` of columns c."""
     # `pa.table` would load pandas to see whether this is a frame of it, which takes longer than a query.
     return pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
 
 
 def table_files(layout: DatasetLayout, table: DeltaTable) -> tuple[DataFile, ...]:
     """The table's files in row order: sorted by name."""
-    actions = file_actions(table)
+    return listed_files(layout, file_actions(table))
+
+
+def listed_files(layout: DatasetLayout, actions: pa.Table) -> tuple[DataFile, ...]:
+    """As `table_files`, of what `file_actions` gave."""
     lines = zip(
         actions["path"].to_pylist(),
         actions["num_records"].to_pylist(),
@@ -107,11 +112,6 @@ def table_files(layout: DatasetLayout, table: DeltaTable) -> tuple[DataFile, ...
         DataFile(path=path, rows=_rows(path, rows), bytes=size)
         for path, rows, size in ((f"{folder}/{name}", rows, size) for name, rows, size in sorted(lines))
     )
-
-
-def file_bounds(layout: DatasetLayout, number: int) -> pa.Table:
-    """A row for each file of a version: its name under `path`, ``min.c`` and ``max.c`` of columns c."""
-    return file_actions(open_table(layout, number))
 
 
 def _rows(path: str, known: int | None) -> int:
@@ -172,8 +172,8 @@ def commit_files(
     DiskFullError, StoreNotWritableError
         If the log cannot be written.
     """
-    properties = _properties(facts, run, number)
     with explained(layout.log):
+        properties = _properties(sealed(layout, number, facts), run, number)
         if base is None:
             create_table_with_add_actions(
                 str(layout.folder),
@@ -191,13 +191,14 @@ def commit_files(
                 Schema.from_arrow(schema),
                 commit_properties=properties,
             )
-        sync_entry(layout, number)
+        _settle(layout, number)
 
 
-def sync_entry(layout: DatasetLayout, number: int) -> None:
-    """Nothing; the log entry is on disk afterwards."""
+def _settle(layout: DatasetLayout, number: int) -> None:
+    """Nothing; the log entry is on disk, and known as the newest."""
     sync_file(entry_path(layout.log, number))
     sync_folder(layout.folder / DELTA_LOG)
+    note_newest(layout, number)
 
 
 def restore_files(
@@ -205,16 +206,16 @@ def restore_files(
 ) -> None:
     """Nothing; the log has entry `number` with the files and columns of version `target` afterwards."""
     with explained(layout.log):
-        base.restore(target, protocol_downgrade_allowed=True, commit_properties=_properties(facts, run, number))
-        sync_entry(layout, number)
+        properties = _properties(sealed(layout, number, facts), run, number)
+        base.restore(target, protocol_downgrade_allowed=True, commit_properties=properties)
+        _settle(layout, number)
 
 
-def prepare_columns(base: DeltaTable, schema: pa.Schema, *, append: bool) -> bool:
+def prepare_columns(layout: DatasetLayout, base: DeltaTable, schema: pa.Schema, *, append: bool) -> bool:
     """Whether the log had to get an entry that makes room for `schema`; the base is out of date then.
 
     An append cannot bring columns by itself, and times without a zone need a feature of the Delta protocol.
     """
-    step = _properties({"step": "schema"}, None, 0)
     prepared = False
     if any(pt.is_timestamp(kind) and kind.tz is None for kind in schema.types) and "timestampNtz" not in (
         base.protocol().reader_features or []
@@ -222,12 +223,16 @@ def prepare_columns(base: DeltaTable, schema: pa.Schema, *, append: bool) -> boo
         base.alter.add_feature(
             TableFeatures.TimestampWithoutTimezone,
             allow_protocol_versions_increase=True,
-            commit_properties=step,
+            commit_properties=_step(layout, base),
         )
         prepared = True
     known = set(table_schema(base).names)
     if append and any(name not in known for name in schema.names):
         fresh = [field for field in Schema.from_arrow(schema).fields if field.name not in known]
-        base.alter.add_columns(fresh, commit_properties=step)
+        base.alter.add_columns(fresh, commit_properties=_step(layout, base))
         prepared = True
     return prepared
+
+
+def _step(layout: DatasetLayout, base: DeltaTable) -> CommitProperties:
+    return _properties(sealed(layout, base.version() + 1, {"step": "schema"}), None, 0)

@@ -51,14 +51,16 @@ class Tags:
             )
         self.table.append([{"dataset": dataset, "tag": tag, "version": version}])
 
-    def drop(self, dataset: str, tag: str) -> None:
+    def drop(self, dataset: str, tag: str, version: int | None = None) -> None:
         """Nothing; the tag names nothing afterwards.
 
         Raises
         ------
         TagError
-            If it named nothing before.
+            If it named nothing before, or another version than `version` where that is given.
         """
-        if tag not in self.of(dataset):
-            raise TagError(f"tag {tag!r} of {dataset}", "names no version", "List tags with `textmill versions`.")
+        held = self.of(dataset).get(tag)
+        if held is None or version not in (None, held):
+            problem = "names no version" if held is None else f"names version {held}, not {version}"
+            raise TagError(f"tag {tag!r} of {dataset}", problem, "List tags with `textmill versions`.")
         self.table.append([{"dataset": dataset, "tag": tag, "version": None}])

@@ -3,6 +3,7 @@
 It is written before the first file goes, so that no version counts as readable while its files are being removed.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable
 
@@ -20,10 +21,13 @@ def vacuumed_numbers(layout: DatasetLayout) -> frozenset[int]:
         If their list cannot be understood.
     """
     try:
-        return frozenset(map(int, json.loads(layout.vacuumed.read_bytes())["versions"]))
+        told = json.loads(layout.vacuumed.read_bytes())
+        numbers = [int(number) for number in told["versions"]]
+        _require_digest(told.get("sha256"), numbers)
+        return frozenset(numbers)
     except FileNotFoundError:
         return frozenset()
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreDamagedError(
             str(layout.vacuumed),
             f"the list of versions that were given up cannot be understood ({error})",
@@ -33,5 +37,14 @@ def vacuumed_numbers(layout: DatasetLayout) -> frozenset[int]:
 
 def add_vacuumed(layout: DatasetLayout, numbers: Iterable[int]) -> None:
     """Nothing; the versions are on the list afterwards. The caller holds the dataset's lock."""
-    known = vacuumed_numbers(layout) | set(numbers)
-    write_atomic(layout.vacuumed, json.dumps({"versions": sorted(known)}).encode())
+    known = sorted(vacuumed_numbers(layout) | set(numbers))
+    write_atomic(layout.vacuumed, json.dumps({"versions": known, "sha256": _digest(known)}).encode())
+
+
+def _digest(numbers: list[int]) -> str:
+    return hashlib.sha256(json.dumps(numbers).encode()).hexdigest()
+
+
+def _require_digest(told: str | None, numbers: list[int]) -> None:
+    if told not in (None, _digest(numbers)):
+        raise ValueError("its numbers are not those that were written")

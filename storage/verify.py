@@ -4,64 +4,26 @@ A file's name holds half of the SHA-256 of its bytes, so one look at each file i
 keep the files from being checked.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Iterator
 
+from storage.arranging.policy import is_automatic, policy_path
+from storage.checkpoints import false_checkpoints
 from storage.errors import StoreDamagedError, StoreError
 from storage.files import ASIDE_SUFFIX
 from storage.layout import OWN, DatasetLayout, StoreLayout, is_dataset_name, parse_part_name
 from storage.log import entry_numbers, entry_path, read_entry, readable_lifetimes
 from storage.parquet import footer, sha256_of
 from storage.places import Place, below
-from storage.registry import Models, saved_files
+from storage.problems import BROKEN_LOG, CHANGED, FOREIGN, MISSING, ORPHAN, TRUNCATED, Problem
+from storage.seals import broken_seals, note_path
 from storage.statistics import untrue
 from storage.table import has_table, open_table
 from storage.vacuumed import vacuumed_numbers
 
-#: Kinds of problems. An orphan is no damage: a run that died left it, and a vacuum removes it.
-MISSING, TRUNCATED, CHANGED, FOREIGN, BROKEN_LOG, ORPHAN = (
-    "missing",
-    "truncated",
-    "changed",
-    "foreign",
-    "broken_log",
-    "orphan",
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Something in the store that is not as the store wrote it.
-
-    Attributes
-    ----------
-    dataset
-        The dataset's, system table's or model's name.
-    kind
-        "missing", "truncated", "changed", "foreign", "broken_log" or "orphan".
-    path
-        Relative to the store.
-    detail
-        What was found and what was expected.
-    versions
-        The versions that need the file; empty where none does.
-    cure
-        What to do next.
-    """
-
-    dataset: str
-    kind: str
-    path: str
-    detail: str
-    versions: tuple[int, ...]
-    cure: str
-
-    def __str__(self) -> str:
-        needed = f" (versions {', '.join(map(str, self.versions[:8]))})" if self.versions else ""
-        return f"{self.path}: {self.kind}, {self.detail}{needed}. {self.cure}"
-
-
+#: What writers of Delta logs leave there; what starts with "_" or "." is a hint, or a write that was cut off.
+_LOG_FILE = re.compile(r"\d{20}\.(json|crc|checkpoint(\.\d{10}\.\d{10}|\.[0-9a-f-]{36})?\.(parquet|json))|[_.].*")
+_OWN_FILE = re.compile(r"(vacuumed|newest|automatic)\.json|\..*" + re.escape(ASIDE_SUFFIX))
 _RESTORE = "Restore the file from a backup, or roll back to a version without it."
 
 
@@ -80,15 +42,46 @@ class _Checker:
     def log(self) -> Iterator[Problem]:
         """What is wrong with the log."""
         for number, error in self.broken.items():
-            path = entry_path(self.layout.log, number)
-            yield self.problem(BROKEN_LOG, path, error.problem, (number,), "Restore the file from a backup.")
+            yield self._entry(number, error.problem)
+        yield from self._seals()
         if not _opens(self.layout):
             detail = "the table cannot be opened"
             yield self.problem(BROKEN_LOG, self.layout.log, detail, (), "Restore the log from a backup.")
+        for number, path, detail in false_checkpoints(self.layout):
+            cure = "Restore it from a backup, or remove it and `_last_checkpoint`: the entries say it all."
+            yield self.problem(BROKEN_LOG, path, detail, (number,), cure)
+
+    def _entry(self, number: int, detail: str) -> Problem:
+        path = entry_path(self.layout.log, number)
+        return self.problem(BROKEN_LOG, path, detail, (number,), "Restore the file from a backup.")
+
+    def _seals(self) -> Iterator[Problem]:
+        try:
+            for number, detail in broken_seals(self.layout):
+                if number not in self.broken:
+                    yield self._entry(number, detail)
+        except StoreDamagedError as error:
+            yield self.problem(CHANGED, note_path(self.layout), error.problem, (), error.cure)
+
+    def own(self) -> Iterator[Problem]:
+        """Files beside the log that are not the store's, and the store's that cannot be understood."""
+        for folder, known in ((self.layout.log, _LOG_FILE), (self.layout.folder / OWN, _OWN_FILE)):
+            there: list[Place] = [path for path in folder.rglob("*") if path.is_file()]
+            for path in sorted(there, key=str):
+                if not known.fullmatch(path.name):
+                    yield self.problem(FOREIGN, path, "the store did not write it here", (), "Move it elsewhere.")
+        try:
+            vacuumed_numbers(self.layout)
+        except StoreDamagedError as error:
+            yield self.problem(CHANGED, self.layout.vacuumed, error.problem, (), error.cure)
+        try:
+            is_automatic(self.layout)
+        except StoreDamagedError as error:
+            yield self.problem(CHANGED, policy_path(self.layout), error.problem, (), error.cure)
 
     def needed(self) -> dict[Place, tuple[int, list[int]]]:
         """File -> its size and the readable versions that need it, as far as the log can be read."""
-        gone = vacuumed_numbers(self.layout)
+        gone = self._vacuumed()
         numbers = [number for number in entry_numbers(self.layout.log) if number not in gone]
         needed: dict[Place, tuple[int, list[int]]] = {
             self.layout.folder / name: (life.size, life.within(numbers)) for name, life in self.lifetimes.items()
@@ -98,12 +91,18 @@ class _Checker:
                 needed.setdefault(path, (size, []))[1].append(number)
         return {path: facts for path, facts in needed.items() if facts[1]}
 
+    def _vacuumed(self) -> frozenset[int]:
+        try:
+            return vacuumed_numbers(self.layout)
+        except StoreDamagedError:
+            return frozenset()
+
     def _fates(self, number: int) -> list[tuple[Place, int]]:
         try:
             facts = read_entry(self.layout.log, number).facts or {}
-        except StoreDamagedError:
-            return []
-        return [(self.layout.fates / line["name"], int(line["bytes"])) for line in facts.get("fates", ())]
+            return [(self.layout.fates / line["name"], int(line["bytes"])) for line in facts.get("fates", ())]
+        except (StoreDamagedError, KeyError, TypeError, ValueError):
+            return []  # the entry was told already
 
     def files(self) -> Iterator[Problem]:
         needed = self.needed()
@@ -159,49 +158,36 @@ def verify_dataset(store: StoreLayout, layout: DatasetLayout) -> Iterator[Proble
     """The problems of one dataset or system table, those of the log first."""
     checker = _Checker(store, layout)
     yield from checker.log()
+    yield from checker.own()
     yield from checker.files()
 
 
-def verify_models(store: StoreLayout) -> Iterator[Problem]:
-    """Files of models that are not as they were saved, and folders among the models that no record names."""
-    models = Models(store)
-    rows = models.rows()
-    for name in sorted(models.folders()):
-        if name not in rows:
-            path = below(store.models / name, store.root)
-            detail, cure = "no record names this model", "Move it elsewhere."
-            yield Problem(dataset=name, kind=FOREIGN, path=path, detail=detail, versions=(), cure=cure)
-        else:
-            yield from _model_files(store, name, rows[name])
-
-
-def _model_files(store: StoreLayout, name: str, row: Mapping[str, Any]) -> Iterator[Problem]:
-    for file, sha in saved_files(row).items():
-        path = store.models / name / file
-        try:
-            found = sha256_of(path)
-        except FileNotFoundError:
-            kind, detail = MISSING, "the model's file is not there"
-        else:
-            if found == sha:
-                continue
-            kind, detail = CHANGED, "the model's file is not as it was saved"
-        cure = "Restore the file from a backup, or train the model again: see `textmill reproduce`."
-        where = below(path, store.root)
-        yield Problem(dataset=name, kind=kind, path=where, detail=detail, versions=(), cure=cure)
+def _without_log(store: StoreLayout, layout: DatasetLayout) -> Iterator[Problem]:
+    """The files of a table that has no log: a first commit that died, or the log was lost."""
+    if has_table(layout):
+        return
+    checker = _Checker(store, layout)
+    if note_path(layout).is_file():
+        detail, cure = "the log is not there, though versions were committed", "Restore the log from a backup."
+        yield checker.problem(BROKEN_LOG, layout.log, detail, (), cure)
+    files: list[Place] = [*layout.folder.rglob("*.parquet")]
+    for file in sorted(files, key=str):
+        detail = "its dataset has no log: a first commit died, or the log was lost"
+        yield checker.problem(ORPHAN, file, detail, (), "Restore the log, or remove the folder.")
 
 
 def verify_folders(store: StoreLayout) -> Iterator[Problem]:
     """Files in folders that could be datasets but have no log, and files that are no part of any store."""
     own = [str(path) for path in (store.mark, store.views, f"{store.views}.wal")]
+    system = store.system("models").folder.parent
+    tables: list[Place] = [*system.iterdir()] if system.is_dir() else []
+    for table in sorted(tables, key=str):
+        if table.is_dir() and not table.name.startswith("_"):
+            yield from _without_log(store, store.system(table.name))
     found: list[Place] = [*store.root.iterdir()]
     for path in sorted(found, key=str):
-        if path.is_dir() and is_dataset_name(path.name) and not has_table(store.dataset(path.name)):
-            checker = _Checker(store, store.dataset(path.name))
-            files: list[Place] = [*path.rglob("*.parquet")]
-            for file in sorted(files, key=str):
-                detail = "its dataset has no log: a first commit died, or the log was lost"
-                yield checker.problem(ORPHAN, file, detail, (), "Restore the log, or remove the folder.")
+        if path.is_dir() and is_dataset_name(path.name):
+            yield from _without_log(store, store.dataset(path.name))
         elif path.is_file() and str(path) not in own:
             detail, cure = "the store did not write it here", "Move it elsewhere."
             yield Problem(dataset="", kind=FOREIGN, path=path.name, detail=detail, versions=(), cure=cure)

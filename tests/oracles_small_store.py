@@ -63,8 +63,11 @@ def small_store(folder: Path) -> Store:
     first = commit(store, "run-1", ROWS)
     second = commit(store, "run-2", ROWS[:2], extra=True)
     assert (first.number, second.number) == (0, 1)
-    store.record_run("run-1", result_of(job="run-1", store=store.uri, model=None, metrics=None))
-    store.record_run("run-2", result_of(job="run-2", store=store.uri))
+    facts = result_of()["dataset"]
+    store.record_run(
+        "run-1", result_of(job="run-1", store=store.uri, model=None, metrics=None, dataset={**facts, "version": 0})
+    )
+    store.record_run("run-2", result_of(job="run-2", store=store.uri, dataset={**facts, "version": 1}))
     model = store.staging("run-2") / "model"
     model.mkdir()
     (model / "model.json").write_text("{}")

@@ -97,9 +97,9 @@ class Arranging(Edits):
 
         A compaction that fails is logged: the version that was committed before stands.
         """
-        if not self.is_automatic(name):
-            return None
         try:
+            if not self.is_automatic(name):
+                return None
             advice = self.advice(name)
             if not advice.pays:
                 return None

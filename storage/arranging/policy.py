@@ -6,18 +6,40 @@ from dataclasses import asdict
 from pathlib import Path
 
 from storage.arranging.plan import Observed
+from storage.errors import StoreDamagedError
 from storage.files import write_atomic
 from storage.layout import OWN, DatasetLayout, StoreLayout
+from storage.places import Place
 
-_POLICY = "automatic.json"
+
+def policy_path(layout: DatasetLayout) -> Place:
+    """The file that says what was asked."""
+    return layout.folder / OWN / "automatic.json"
 
 
 def is_automatic(layout: DatasetLayout) -> bool:
-    """Whether the dataset compacts itself where that pays."""
+    """Whether the dataset compacts itself where that pays.
+
+    Raises
+    ------
+    StoreDamagedError
+        If what was asked cannot be understood.
+    """
+    path = policy_path(layout)
     try:
-        return bool(json.loads((layout.folder / OWN / _POLICY).read_bytes())["compact"])
-    except (FileNotFoundError, KeyError, ValueError):
+        asked = json.loads(path.read_bytes())["compact"]
+        if isinstance(asked, bool):
+            return asked
+        problem = f"{asked!r} is neither true nor false"
+    except FileNotFoundError:
         return False
+    except (KeyError, TypeError, ValueError) as error:
+        problem = str(error)
+    raise StoreDamagedError(
+        str(path),
+        f"whether the dataset compacts itself cannot be understood ({problem})",
+        f"Say it again: `textmill compact {layout.name} --automatic on`, or off.",
+    )
 
 
 def set_automatic(layout: DatasetLayout, *, on: bool) -> None:
@@ -28,7 +50,7 @@ def set_automatic(layout: DatasetLayout, *, on: bool) -> None:
     DiskFullError, StoreNotWritableError
         If that cannot be written.
     """
-    write_atomic(layout.folder / OWN / _POLICY, json.dumps({"compact": on}).encode())
+    write_atomic(policy_path(layout), json.dumps({"compact": on}).encode())
 
 
 def _observations(layout: StoreLayout, name: str) -> Path:

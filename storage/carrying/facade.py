@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from storage.arranging.facade import Arranging
 from storage.carrying.folder import Carried, export_version, read_carried
-from storage.errors import CarriedFolderError, RunNotFoundError
+from storage.errors import CarriedFolderError, ModelExistsError, RunNotFoundError
 from storage.fates import fates_files
 from storage.fingerprint import Fingerprint, fingerprint_of
 from storage.locks import locked
+from storage.model_folders import contents
 from storage.parquet import StagedPart
 from storage.records import Records
 from storage.scan import iter_file, measured
@@ -70,7 +71,7 @@ class Carrying(Arranging, Records):
         """The version of this store that an exported one became; the same one where it was imported before.
 
         Its fingerprint is that of the exported version; rows, files and records are checked against it first. Models
-        that came along name the new version from then on.
+        that came along name the new version from then on; those that are in this store already stay as they are.
 
         Parameters
         ----------
@@ -81,9 +82,12 @@ class Carrying(Arranging, Records):
         ------
         CarriedFolderError
             If the folder holds no whole version; nothing is changed then.
+        ModelExistsError
+            If another model has the id of one that came along; nothing is changed then.
         """
         carried = read_carried(Path(folder).absolute())
         _require_fingerprint(carried)
+        fresh = [model for model in carried.models if not self._is_here(carried, model)]
         exported = carried.version
         dataset = name or str(exported["dataset"])
         run = f"import-{str(exported['fingerprint'])[7:23]}-{exported['number']}-{exported['dataset']}"[:128]
@@ -103,14 +107,27 @@ class Carrying(Arranging, Records):
                 copied_from=f"{exported['dataset']}@{exported['number']}",
             )
             version = self.commit(request)
-            for model, record in carried.models.items():
-                self._import_model(carried, model, record, version, staging)
+            for model in fresh:
+                self._import_model(carried, model, carried.models[model], version, staging)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         if carried.run and not self._record_of(str(exported["run"])):
             record = {key: value for key, value in carried.run.items() if key != "run"}
             self.record_run(str(exported["run"]), {**record, "dataset": {"name": dataset, "version": version.number}})
         return version
+
+    def _is_here(self, carried: Carried, model: str) -> bool:
+        """Whether the store has this very model; raises `ModelExistsError` where it has another of that id."""
+        there, brought = self._models.contents(model), contents(carried.folder / "models" / model)
+        if there is None:
+            return False
+        if {**there, _LINEAGE: ""} != {**brought, _LINEAGE: ""}:
+            raise ModelExistsError(
+                f"model {model!r}",
+                "another model has this id",
+                "Nothing was imported. Choose another store, or export the version without its models.",
+            )
+        return True
 
     def _import_model(self, carried: Carried, model: str, record: Any, version: Version, staging: Path) -> None:
         staged = staging / f"model-{model}"

@@ -156,7 +156,7 @@ def _land(layout: DatasetLayout, base: Head, edit: Edit, note: Note) -> int | No
     table = open_table(layout)
     if newest_head(layout).version.number != base.version.number:
         return None
-    if prepare_columns(table, edit.schema, append=not edit.replace):
+    if prepare_columns(layout, table, edit.schema, append=not edit.replace):
         table = open_table(layout)
     number = table.version() + 1
     moves = _EditMoves(layout, edit, note.run, number)

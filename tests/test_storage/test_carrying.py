@@ -149,3 +149,23 @@ def test_a_model_names_its_rows(store, tmp_path):
     store.copy("reviews", "trial")
     with pytest.raises(errors.VersionNotFoundError, match="did not learn from it"):
         store.version("trial", "model:m1")
+
+
+def test_a_model_that_is_there_stays_as_it_is(store, tmp_path):
+    filled(store, tmp_path).export("reviews", tmp_path / "out", models=True)
+    other = Store.open(tmp_path / "other", create=True)
+    other.import_version(tmp_path / "out", name="first")
+    assert other.import_version(tmp_path / "out", name="second").number == 0
+    assert other.model("m1")["dataset"] == "first"
+    assert other.verify() == []
+
+
+def test_another_model_of_the_same_id_is_refused_before_anything_is_changed(store, tmp_path):
+    filled(store, tmp_path).export("reviews", tmp_path / "out", models=True)
+    other = Store.open(tmp_path / "other", create=True)
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "weights").write_bytes(b"of another")
+    other.save_model("m1", tmp_path / "m", {})
+    with pytest.raises(errors.ModelExistsError, match="Nothing was imported"):
+        other.import_version(tmp_path / "out")
+    assert (other.names(), other.runs()) == ([], [])

@@ -1,5 +1,7 @@
 """Runs and models are found again, by id or its start, and a model is there whole or not at all."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +11,7 @@ from oracles_storage import stage
 
 from storage import errors
 from storage.store import Store
+from storage.system import SystemTable
 
 
 @pytest.fixture
@@ -85,3 +88,30 @@ def test_a_model_of_a_dataset_is_saved_under_its_lock(store):
     store.commit(stage(store, "r1", [pa.table({"text": ["a"]})]))
     store.save_model("m1", staged_model(store), {"dataset": "reviews", "version": 0})
     assert store.model("m1")["version"] == 0
+
+
+def test_sql_sees_a_models_record_as_it_was_given(store):
+    store.save_model("m1", staged_model(store), {"sha256": "x"})
+    with store.sql("SELECT record, files FROM _system.models") as result:
+        (row,) = result.read_all().to_pylist()
+    assert json.loads(row["record"]) == {"sha256": "x"}
+    assert json.loads(row["files"]) == {"weights.bin": hashlib.sha256(b"weights").hexdigest()}
+
+
+def test_a_table_of_an_earlier_textmill_gets_the_columns_that_came_since(store):
+    layout = store.layout.system("models")
+    older = SystemTable(layout, pa.schema([("model", pa.string()), ("record", pa.string())]))
+    older.append([{"model": "m0", "record": "{}"}])
+    store.save_model("m1", staged_model(store), {"run": "r1"})
+    rows = DeltaTable(str(layout.folder)).to_pyarrow_table().sort_by("serial").to_pylist()
+    assert [(row["model"], row["run"]) for row in rows] == [("m0", None), ("m1", "r1")]
+    assert store.model("m1")["run"] == "r1"
+
+
+def test_names_in_hints_are_spelled_as_they_are(store):
+    store.record_run("Run-A1", {})
+    with pytest.raises(errors.RunNotFoundError, match="Did you mean 'Run-A1'"):
+        store.run("Rum-A1")
+    store.commit(stage(store, "r", [pa.table({"x": [1]})], dataset="Tickets"))
+    with pytest.raises(errors.QueryError, match=r'Did you mean "Tickets"\? Known: Tickets'):
+        store.sql("SELECT * FROM tickts")

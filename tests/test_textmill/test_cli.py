@@ -241,6 +241,10 @@ def test_tag_and_rollback(tmp_path):
     assert taken.exit_code == 2
     assert go("tag", "tickets", "1", "good", "--move").exit_code == 0
     assert store.tags("tickets") == {"good": 1}
+    taken = go("tag", "tickets", "0", "good", "--drop")
+    assert (taken.exit_code, "names version 1, not 0" in taken.stderr) == (2, True)
+    assert "version 1 has no tag" in go("tag", "tickets", "1", "good", "--drop").stdout
+    assert store.tags("tickets") == {}
     made = go("rollback", "tickets", "0", "-m", "back again", "--json")
     found = json.loads(made.stdout)
     assert (found["number"], found["rows"], found["message"]) == (2, 3, "back again")

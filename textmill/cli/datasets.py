@@ -173,18 +173,29 @@ def diff(
     examples=[
         ("textmill tag tickets 3 approved", "version 3 is `approved` from now on, and is kept by every vacuum"),
         ("textmill tag tickets 4 approved --move", "the tag goes on to version 4"),
+        (
+            "textmill tag tickets 4 approved --drop",
+            "the version has the tag no longer, and a vacuum may take its files",
+        ),
     ]
 )
 @click.argument("name", type=DATASET)
 @click.argument("version", type=VERSION)
 @click.argument("tag")
-@click.option("--move", is_flag=True, help="Take the tag from the version that has it.")
-def tag(name: str, version: int | str, tag: str, move: bool, store: str, as_json: bool) -> None:
+@click.option("--move", "how", flag_value="move", help="Take the tag from the version that has it.")
+@click.option("--drop", "how", flag_value="drop", help="Take the tag from the version; it names none then.")
+def tag(name: str, version: int | str, tag: str, how: str | None, store: str, as_json: bool) -> None:
     """Give a version a name that keeps it."""
-    tagged = Store.open(store).tag(name, version, tag, move=move)
+    opened = Store.open(store)
+    if how == "drop":
+        opened.untag(name, tag, version)
+        tagged = opened.version(name, version)
+    else:
+        tagged = opened.tag(name, version, tag, move=how == "move")
     if as_json:
         return print_json(version_facts(tagged))
-    return click.echo(f"{name} version {tagged.number} is tagged {', '.join(tagged.tags)}")
+    tags = ", ".join(tagged.tags)
+    return click.echo(f"{name} version {tagged.number} " + (f"is tagged {tags}" if tags else "has no tag"))
 
 
 @verb(examples=[("textmill rollback tickets 2", "a new version with exactly the rows of version 2")])

@@ -60,7 +60,11 @@ def delete(name: str, where: str, fates: str, dry_run: bool, message: str, store
 
 def _still_held(opened: Store, made: Version) -> str:
     tagged = sorted({tag for version in opened.versions(made.dataset) for tag in version.tags})
-    keeping = f" Versions with the tags {', '.join(tagged)} stay: move or drop those first." if tagged else ""
+    keeping = (
+        f" Versions with the tags {', '.join(tagged)} stay: move or drop those first (`textmill tag`)."
+        if tagged
+        else ""
+    )
     return (
         f"Earlier versions still hold what was taken out, until `textmill vacuum {made.dataset} --older-than 0`."
         f"{keeping} Models that learned from them keep their versions, too."

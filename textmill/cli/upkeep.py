@@ -8,9 +8,9 @@ from cluster.jobs import Jobs
 from cluster.sweep import left_staged, sweep
 from storage.arranging.plan import TARGET_BYTES, Advice, Arrangement
 from storage.layout import STAGING
+from storage.problems import ORPHAN, Problem
 from storage.store import Store
 from storage.vacuum import DEFAULT_AGE_HOURS
-from storage.verify import ORPHAN, Problem
 from textmill.cli.datasets import version_facts
 from textmill.cli.failures import FAILED
 from textmill.cli.names import DATASET
