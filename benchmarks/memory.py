@@ -1,14 +1,15 @@
 """The most memory that each process of a run takes as the input grows: driver, scheduler and workers, one by one.
 
-    python -m benchmarks.memory [--sizes 1GB 10GB] [--near] [--workers 2] [--block 64MB] [--json FILE]
+    python -m benchmarks.memory [--sizes 1GB 10GB] [--stage train] [--near] [--workers 2] [--block 64MB] [--json FILE]
 
 Claim: the peak of a worker and of the driver stays flat (a tenth more at the most, or 50 MB) from the smallest size to
 the largest, and a worker stays under what the run says before it starts.
 
 The job cleans, checks, leaves out exact duplicates (a tenth of the rows are written twice) and, with ``--near``,
-near-duplicates. Input is generated as a stream on the disk of the temporary folder; about three times the largest size
-must be free there. Resident memory is looked at ten times a second; pages of files that are mapped into memory, which
-the system takes back when it needs them, are not counted.
+near-duplicates. With ``--stage train`` it goes on to a model: rows are hashed, weighted, mixed, learned for two epochs,
+and tested; about twice the largest size more must be free. Input is generated as a stream on the disk of the temporary
+folder; about three times the largest size must be free there. Resident memory is looked at ten times a second; pages of
+files that are mapped into memory, which the system takes back when it needs them, are not counted.
 """
 
 import argparse
@@ -54,6 +55,9 @@ exact = ["text"]
 [dataset]
 name = "rows"
 """
+_TRAIN = """[train]
+epochs = 2
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,7 @@ def _with_repeats(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield chunk[: ends[len(ends) * 4 // 5]] if ends else b""
 
 
-def run(folder: Path, size_bytes: int, *, block: str, workers: int, near: bool) -> Peaks:
+def run(folder: Path, size_bytes: int, *, block: str, workers: int, near: bool, train: bool = False) -> Peaks:
     """What a run over so much input takes.
 
     Raises
@@ -104,7 +108,8 @@ def run(folder: Path, size_bytes: int, *, block: str, workers: int, near: bool) 
     """
     written = write_input(folder / "in", size_bytes)
     job = folder / "job.toml"
-    job.write_text(_JOB.format(block=block, near="near = { threshold = 0.8 }" if near else ""))
+    text = _JOB.format(block=block, near="near = { threshold = 0.8 }" if near else "")
+    job.write_text(text + _TRAIN if train else text)
     command = [sys.executable, "-m", "textmill", "run", str(job), "--workers", str(workers), "--json"]
     peaks: dict[str, int] = {}
     began = time.perf_counter()
@@ -189,6 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", nargs="+", default=["1GB", "10GB"], help="inputs, smallest first")
     parser.add_argument("--block", default="64MB")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--stage", choices=("ingest", "train"), default="ingest", help="the last stage of the run")
     parser.add_argument("--near", action="store_true", help="leave out near-duplicates too")
     parser.add_argument("--folder", type=Path, help="where to write; a temporary folder where not given")
     parser.add_argument("--json", type=Path, help="write all figures here too")
@@ -196,7 +202,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = []
     for size in given.sizes:
         with tempfile.TemporaryDirectory(prefix="textmill-memory-", dir=given.folder) as folder:
-            found.append(run(Path(folder), parse_size(size), block=given.block, workers=given.workers, near=given.near))
+            found.append(
+                run(
+                    Path(folder),
+                    parse_size(size),
+                    block=given.block,
+                    workers=given.workers,
+                    near=given.near,
+                    train=given.stage == "train",
+                )
+            )
         print(table(found[-1:]), flush=True)
     print(table(found))
     if given.json:

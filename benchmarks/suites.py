@@ -15,6 +15,8 @@ MODULES: Mapping[str, str] = {
     "jobs": "benchmarks.jobs",
     "scaling": "benchmarks.scaling.suite",
     "train": "benchmarks.train",
+    "optimum": "benchmarks.optimum",
+    "scaling-train": "benchmarks.scaling.learning",
     "end-to-end": "benchmarks.end_to_end",
 }
 

@@ -137,10 +137,15 @@ def counted(folder: str, **_: Any) -> dict[str, int]:
     return found
 
 
+def rows_of(setting: Setting) -> Rows:
+    """As many documents of the corpus as the setting asks for."""
+    train = min(TRAIN_ROWS, setting.size_bytes // _ROW_BYTES * TRAIN_ROWS // (TRAIN_ROWS + TEST_ROWS))
+    return zipf_rows(train, max(1, train * TEST_ROWS // TRAIN_ROWS))
+
+
 def cases(setting: Setting) -> list[Case]:
     """One pass and four passes over the same documents."""
-    train = min(TRAIN_ROWS, setting.size_bytes // _ROW_BYTES * TRAIN_ROWS // (TRAIN_ROWS + TEST_ROWS))
-    folder = lay_out(zipf_rows(train, max(1, train * TEST_ROWS // TRAIN_ROWS)), setting.scratch / "corpus")
+    folder = lay_out(rows_of(setting), setting.scratch / "corpus")
     small = lay_out(zipf_rows(*_SMALL), setting.scratch / "small")
     size = (Path(folder) / "train.vw").stat().st_size
     return [_case(passes, folder, small, size, setting) for passes in SETTINGS]

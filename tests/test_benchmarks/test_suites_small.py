@@ -13,6 +13,7 @@ from benchmarks.peers import hash_sklearn
 from benchmarks.peers.query_parquet import answer, duckdb_query, polars_query
 from benchmarks.query import QUERIES, ask_store, stored
 from benchmarks.query import answer as ours
+from benchmarks.scaling import learning
 from benchmarks.suites import suite
 from storage.store import Store
 
@@ -41,6 +42,17 @@ def test_scaling(tmp_path: Path) -> None:
         assert run.outputs["read"] > 4_000
         assert run.measures["blocks"] == 4
         assert 0 < run.measures["stage clean"] < run.seconds
+
+
+@pytest.mark.timeout(900)
+def test_learning_on_two_workers_gives_the_bytes_of_one(tmp_path: Path) -> None:
+    cases = suite("scaling-train").cases(Setting(size_bytes=600_000, scratch=tmp_path))
+    assert [case.name for case in cases] == list(learning.WORK)
+    assert all(case.targets for case in cases)
+    runs = [run_once(cases[1], contender, tmp_path) for contender in cases[1].contenders]
+    assert [run.contender for run in runs] == [OURS, learning.ONE]
+    assert len({run.outputs["sha256"] for run in runs}) == 1
+    assert all(run.seconds > 0 for run in runs)
 
 
 def test_query_answers_as_its_peers_do(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The training benchmark compares like with like, on a corpus that stays as it is."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import train
-from benchmarks.harness.contender import OURS, Setting
+from benchmarks import optimum, train
+from benchmarks.harness.child import _function
+from benchmarks.harness.contender import OURS, Case, Setting
 from benchmarks.peers import train_fasttext, train_sklearn, train_vw
 from benchmarks.suites import suite
 from benchmarks.zipf_corpus import best_accuracy, chunks, zipf_rows
@@ -54,3 +56,32 @@ def test_every_case_has_all_contenders_and_targets(tmp_path):
         names = [contender.name for contender in case.contenders]
         assert names[0] == OURS
         assert {name for target in case.targets for name in target.needs} <= set(names)
+
+
+@pytest.fixture(scope="module")
+def optimum_case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    scratch = tmp_path_factory.mktemp("optimum")
+    [case] = suite("optimum").cases(Setting(size_bytes=600_000, scratch=scratch, peers=True))
+    return case
+
+
+def test_both_programs_reach_the_optimum(optimum_case, tmp_path):
+    assert [contender.name for contender in optimum_case.contenders] == [OURS, optimum.PEER]
+    for number, contender in enumerate(optimum_case.contenders):
+        (tmp_path / str(number)).mkdir()
+        arguments = {**contender.arguments, "scratch": str(tmp_path / str(number))}
+        found = _function(contender.run)(**arguments)
+        assert found["seconds"] > 0
+        assert abs(found[optimum.LOSS_OFF]) < 1e-6
+        assert found[optimum.WEIGHTS_OFF] < 1e-3
+        assert _function(contender.check)(**arguments)["rows"] > 700
+
+
+def test_weights_that_are_off_are_seen(optimum_case):
+    folder = optimum_case.contenders[0].arguments["folder"]
+    rows = optimum._prepared(folder, 1)
+    with np.load(Path(folder) / "optimum.npz") as best:
+        weights, intercept = best["weights"], float(best["intercept"])
+    off = optimum._measured(folder, rows, weights * 1.01, intercept)
+    assert off[optimum.WEIGHTS_OFF] == pytest.approx(0.01)
+    assert off[optimum.LOSS_OFF] > 1e-6
