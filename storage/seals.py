@@ -53,13 +53,14 @@ def note_newest(layout: DatasetLayout, number: int) -> None:
 
 def broken_seals(layout: DatasetLayout) -> Iterator[tuple[int, str]]:
     """The numbers of entries that are not as they were written, or not there, and what is known of each."""
+    # The note first: a commit may land in between, and its entry would be looked for in vain.
+    noted = _noted(layout)
     numbers = entry_numbers(layout.log)
     digests = {number: entry_digest(layout, number) for number in numbers}
     for number in numbers:
         told = _before(layout, number)
         if told is not None and number - 1 in digests and told != digests[number - 1]:
             yield number - 1, f"the entry is not the one that entry {number} was written after"
-    noted = _noted(layout)
     if noted is None:
         return
     number, digest = noted
