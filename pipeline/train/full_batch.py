@@ -24,8 +24,9 @@ from pipeline.train.shards import Shard
 
 Doubles = npt.NDArray[np.float64]
 
-#: Gradients are summed by at most so many tasks, each over neighbouring shards; so many sums are added by one task.
-_TASKS, _FAN_IN = 16, 4
+#: Gradients are summed by so many tasks, each over neighbouring shards, or by as many as give each task so many shards:
+#: with more shards more workers are of use. So many sums are added by one task.
+_TASKS, _TASK_SHARDS, _FAN_IN = 16, 16, 4
 #: Bytes that the remembered steps of the search may take, and how many there are at least and at most.
 _MEMORY_BYTES, _FEWEST, _MOST = 1 << 29, 3, 20
 #: How near the weights must be to the optimum, relative to their length.
@@ -126,7 +127,7 @@ def fit_full_batch(
 
 
 def _groups(shards: Sequence[Shard]) -> list[list[Shard]]:
-    count = min(_TASKS, len(shards))
+    count = min(len(shards), max(_TASKS, len(shards) // _TASK_SHARDS))
     edges = [len(shards) * number // count for number in range(count + 1)]
     return [list(shards[start:stop]) for start, stop in pairwise(edges)]
 

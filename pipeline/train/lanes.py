@@ -27,6 +27,8 @@ Doubles = npt.NDArray[np.float64]
 
 #: So many lanes are merged by one task.
 _FAN_IN = 4
+#: A lane is learned in about so many steps, each a task of at most so many shards: the scheduler has work with each.
+_STEPS, _STEP_SHARDS = 8, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,12 +84,12 @@ def learn_epoch_in_lanes(
         for share in shares:
             state = delayed(lane_start, pure=False)(blank, _path(before), columns, classes)
             learned = saved_rows(before)
-            for shard in share:
+            for part in steps_of(share):
                 # The step and its report are one task, since the next step changes the estimator in place.
-                step = delayed(lane_step, pure=False, nout=2)(state, shard, learned)
+                step = delayed(lane_step, pure=False, nout=2)(state, part, learned)
                 state = step[0]
                 told.append(step[1])
-                learned += shard.rows
+                learned += sum(shard.rows for shard in part)
             tasks.append(delayed(lane_sums, pure=False)(state, blank, _path(before), columns, classes, learned))
         while len(tasks) > 1:
             tasks = [delayed(merged, pure=False)(tasks[at : at + _FAN_IN]) for at in range(0, len(tasks), _FAN_IN)]
@@ -95,6 +97,12 @@ def learn_epoch_in_lanes(
         return _applied(total, lane_start(blank, _path(before), columns, classes))
 
     return begun_again(once)
+
+
+def steps_of(share: Sequence[Shard]) -> list[list[Shard]]:
+    """A lane's shards in their order, in parts that are learned by one task each."""
+    size = min(_STEP_SHARDS, max(1, len(share) // _STEPS))
+    return [list(share[at : at + size]) for at in range(0, len(share), size)]
 
 
 def _path(before: Path | None) -> str | None:
@@ -114,12 +122,13 @@ def lane_start(
 
 
 def lane_step(
-    estimator: OnlineLogisticRegression, shard: Shard, learned: int
+    estimator: OnlineLogisticRegression, shards: Sequence[Shard], learned: int
 ) -> tuple[OnlineLogisticRegression, Learned]:
-    """The estimator, which has learned so many rows, after one more shard, and word of it."""
+    """The estimator, which has learned so many rows, after some more shards, and word of it."""
     require_rows(estimator, learned)
-    estimator.partial_fit(StoredCsr.opened(shard.folder), open_array(Path(shard.folder), "labels"))
-    return estimator, Learned(progress_rows=shard.rows)
+    for shard in shards:
+        estimator.partial_fit(StoredCsr.opened(shard.folder), open_array(Path(shard.folder), "labels"))
+    return estimator, Learned(progress_rows=sum(shard.rows for shard in shards))
 
 
 def lane_sums(

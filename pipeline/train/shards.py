@@ -21,8 +21,9 @@ from pipeline.train.order import shuffled
 
 #: The rows of this many blocks, drawn by chance, are mixed with one another.
 MIXED_BLOCKS = 16
-#: So many shards of a group are made by one task, which opens the group's blocks once.
-_BATCH = 4
+#: So many shards of a group are made by one task, which opens the group's blocks once; where that gives more than so
+#: many tasks, a whole group.
+_BATCH, _MANY_TASKS = 4, 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +152,10 @@ def mix_blocks(
 
 def _batches(plans: Sequence[ShardPlan]) -> list[tuple[int, list[ShardPlan]]]:
     """The plans in parts, each of one group of blocks, with the number of each part's first."""
+    size = _BATCH if len(plans) <= _MANY_TASKS * _BATCH else MIXED_BLOCKS
     parts: list[tuple[int, list[ShardPlan]]] = []
     for number, plan in enumerate(plans):
-        if parts and len(parts[-1][1]) < _BATCH and parts[-1][1][0].blocks == plan.blocks:
+        if parts and len(parts[-1][1]) < size and parts[-1][1][0].blocks == plan.blocks:
             parts[-1][1].append(plan)
         else:
             parts.append((number, [plan]))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.scaling import simulate, suite
+from benchmarks.scaling import learning_plan, simulate, suite
 from benchmarks.scaling.fit import check, fitted
 from benchmarks.scaling.graph import GraphCost, graph_cost
 from benchmarks.scaling.page import graph_section, plan_plot, plan_section
@@ -189,3 +189,26 @@ def test_a_graph_without_work_is_built_scheduled_and_committed(tmp_path: Path) -
     assert min(cost.build_s, cost.run_s, cost.commit_s, cost.driver_cpu_s, cost.scheduler_cpu_s) > 0
     assert min(cost.scheduler_bytes, cost.driver_bytes) > 50e6
     assert cost.task_s == cost.run_s / 40
+
+
+def test_a_plan_of_learning_shrinks_with_workers_down_to_its_tree_and_its_scheduler() -> None:
+    work = learning_plan.Work(name="hashing", block_s=0.1, task_blocks=10, fan_in=10, add_s=0.5, sum_bytes=10**8)
+    alone = learning_plan.planned(work, 1_000, 1)
+    # 100 tasks of a second each, then ten additions and one.
+    assert alone.seconds == pytest.approx(100 + 11 * 0.5)
+    hundred = learning_plan.planned(work, 1_000, 100)
+    # Two levels, each of which fetches ten sums of a tenth of a second.
+    assert hundred.tree_s == pytest.approx(2 * (0.5 + 1.0))
+    assert hundred.seconds == pytest.approx(1 + 3)
+    assert learning_plan.planned(work, 1_000_000, 10**6).seconds > 111_000 * learning_plan.TASK_S
+    lanes = dataclasses.replace(work, task_blocks=1, sum_a_worker=True)
+    assert learning_plan.planned(lanes, 1_000, 10).tree_s == pytest.approx(1.5)
+    assert learning_plan.planned(lanes, 1_000, 1).tree_s == 0
+
+
+def test_the_costs_of_learning_are_measured(tmp_path: Path) -> None:
+    works = list(learning_plan.measured(tmp_path, 300))
+    assert next(work.name for work in works) == "hashing"
+    assert all(work.block_s > 0 for work in works)
+    assert all(work.add_s > 0 for work in works if work.fan_in)
+    assert "1,000" in learning_plan.table(works, 100)

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline.execute import run_here
 from pipeline.train.block_files import write_block
-from pipeline.train.full_batch import fit_full_batch, weights_by_class
+from pipeline.train.full_batch import _groups, fit_full_batch, weights_by_class
 from pipeline.train.minimize import minimize
 from pipeline.train.shards import Shard
 
@@ -94,3 +94,12 @@ def test_minimises_a_badly_scaled_bowl():
 def test_stops_where_it_may_not_go_on():
     found = minimize(lambda x: (float(x @ x), 2 * x), np.ones(3), lambda *_: False, iterations=1)
     assert (found.iterations, found.converged) == (1, False)
+
+
+def test_more_shards_are_summed_by_more_tasks_and_few_by_as_many_as_ever():
+    for count, tasks in ((1, 1), (15, 15), (21, 16), (256, 16), (272, 17), (10_000, 625)):
+        shards = [Shard(folder=str(number), rows=1) for number in range(count)]
+        groups = _groups(shards)
+        assert len(groups) == tasks
+        assert [shard for group in groups for shard in group] == shards
+        assert max(map(len, groups)) - min(map(len, groups)) <= 1

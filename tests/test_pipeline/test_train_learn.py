@@ -13,7 +13,9 @@ from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
 from pipeline.train.config import TrainConfig
 from pipeline.train.fit import fit_model
+from pipeline.train.lanes import steps_of
 from pipeline.train.reproduce import reproduce_model
+from pipeline.train.shards import Shard, _batches, plan_shards
 from pipeline.train.sides import rows_that_test, sides_of
 
 LINEAGE = {"dataset": "tickets", "version": 1}
@@ -205,3 +207,21 @@ def test_reproduces(tmp_path, settings):
 def test_settings_that_do_not_go_together(settings, message):
     with pytest.raises(ValidationError, match=message):
         TrainConfig.model_validate(settings)
+
+
+def test_steps_of_a_lane_take_more_shards_where_there_are_many_and_keep_their_order():
+    for count, steps, most in ((1, 1, 1), (7, 7, 1), (8, 8, 1), (20, 10, 2), (128, 8, 16), (1_000, 63, 16)):
+        share = [Shard(folder=str(number), rows=1) for number in range(count)]
+        parts = steps_of(share)
+        assert [shard for part in parts for shard in part] == share
+        assert (len(parts), max(map(len, parts))) == (steps, most)
+
+
+@pytest.mark.parametrize(("blocks", "tasks"), [(20, 5), (1_024, 256), (1_040, 65)])
+def test_many_shards_are_made_by_a_task_a_group(blocks, tasks):
+    plans = plan_shards([16] * blocks, 0)
+    parts = _batches(plans)
+    assert len(parts) == tasks
+    assert [plan for _, part in parts for plan in part] == plans
+    assert all(len({plan.blocks for plan in part}) == 1 for _, part in parts)
+    assert [first for first, _ in parts] == [sum(len(part) for _, part in parts[:at]) for at in range(len(parts))]
