@@ -9,10 +9,10 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from storage.errors import StoreBusyError
+from storage.errors import StoreBusyError, StoreNotWritableError
 from storage.files import explained
 
 if sys.platform != "win32":
@@ -42,6 +42,15 @@ def locked(path: Path, *, deadline_s: float = DEADLINE_S) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def locked_to_read(path: Path) -> Iterator[None]:
+    """As `locked`, for who only reads: where the lock cannot be written, nobody here can write the store either."""
+    with ExitStack() as stack:
+        with suppress(StoreNotWritableError):
+            stack.enter_context(locked(path))
+        yield
 
 
 def _take(handle: int, path: Path, deadline_s: float) -> None:

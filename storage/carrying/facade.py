@@ -12,8 +12,9 @@ from storage.arranging.facade import Arranging
 from storage.carrying.folder import Carried, export_version, read_carried
 from storage.errors import CarriedFolderError, ModelExistsError, RunNotFoundError
 from storage.fates import fates_files
+from storage.files import explained
 from storage.fingerprint import Fingerprint, fingerprint_of
-from storage.locks import locked
+from storage.locks import locked_to_read
 from storage.model_folders import contents
 from storage.parquet import StagedPart
 from storage.records import Records
@@ -45,7 +46,7 @@ class Carrying(Arranging, Records):
             If there is nothing to export.
         """
         layout = self.layout.dataset(name)
-        with locked(layout.lock):  # no vacuum meanwhile
+        with locked_to_read(layout.lock):  # no vacuum meanwhile
             head = self._head(name, at)
             head = measured(layout, head) if head.fingerprint is None else head
             snapshot = self.snapshot(name, head.version.number)
@@ -93,22 +94,27 @@ class Carrying(Arranging, Records):
         run = f"import-{str(exported['fingerprint'])[7:23]}-{exported['number']}-{exported['dataset']}"[:128]
         staging = self.staging(run)
         try:
-            request = CommitRequest(
-                dataset=dataset,
-                mode=IMPORT,
-                parts=tuple(_staged(part, staging / f"part-{n:06d}.parquet") for n, part in enumerate(carried.parts)),
-                schema=carried.schema,
-                fingerprint=carried.fingerprint,
-                run=run,
-                message=message or f"import of {exported['dataset']} version {exported['number']}",
-                author=str(exported["author"]),
-                ledger=exported["ledger"],
-                fates=tuple(_staged(part, staging / f"fates-{n:06d}.parquet") for n, part in enumerate(carried.fates)),
-                copied_from=f"{exported['dataset']}@{exported['number']}",
-            )
-            version = self.commit(request)
-            for model in fresh:
-                self._import_model(carried, model, carried.models[model], version, staging)
+            with explained(staging):
+                request = CommitRequest(
+                    dataset=dataset,
+                    mode=IMPORT,
+                    parts=tuple(
+                        _staged(part, staging / f"part-{n:06d}.parquet") for n, part in enumerate(carried.parts)
+                    ),
+                    schema=carried.schema,
+                    fingerprint=carried.fingerprint,
+                    run=run,
+                    message=message or f"import of {exported['dataset']} version {exported['number']}",
+                    author=str(exported["author"]),
+                    ledger=exported["ledger"],
+                    fates=tuple(
+                        _staged(part, staging / f"fates-{n:06d}.parquet") for n, part in enumerate(carried.fates)
+                    ),
+                    copied_from=f"{exported['dataset']}@{exported['number']}",
+                )
+                version = self.commit(request)
+                for model in fresh:
+                    self._import_model(carried, model, carried.models[model], version, staging)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         if carried.run and not self._record_of(str(exported["run"])):

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from storage.errors import CarriedFolderError
 from storage.fates import FatesFile
-from storage.files import make_folder, sync_folder, write_atomic
+from storage.files import explained, make_folder, sync_folder, write_atomic
 from storage.fingerprint import Fingerprint
 from storage.parquet import StagedPart, sha256_of, write_batches
 from storage.places import Place, opened, place_at
@@ -91,9 +91,33 @@ def export_version(
     ------
     CarriedFolderError
         If there is something in the folder already.
+    DiskFullError, StoreNotWritableError
+        If the folder cannot be written; nothing is left in it.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CarriedFolderError(str(folder), "not an empty folder", "Name a new one.")
+    was_there = folder.exists()
+    with explained(folder):
+        try:
+            _export(folder, snapshot, fingerprint, facts, fates=fates, run=run, models=models)
+        except BaseException:
+            for name in ("data", "fates", "models"):
+                shutil.rmtree(folder / name, ignore_errors=True)
+            if not was_there and folder.exists():
+                folder.rmdir()
+            raise
+
+
+def _export(
+    folder: Path,
+    snapshot: Snapshot,
+    fingerprint: Fingerprint,
+    facts: Mapping[str, Any],
+    *,
+    fates: Sequence[FatesFile],
+    run: Mapping[str, Any],
+    models: Mapping[str, tuple[Path, Mapping[str, Any]]],
+) -> None:
     listed: dict[str, str] = {}
     # Names say the order, whatever the files were called before.
     for index, file in enumerate(snapshot.files):
