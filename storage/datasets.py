@@ -16,6 +16,7 @@ from storage.rollback import rollback
 from storage.scan import footer_of, snapshot_of
 from storage.table import has_table
 from storage.tags import Tags
+from storage.vacuumed import vacuumed_numbers
 from storage.versions import CommitRequest, DatasetSummary, Snapshot, Version
 
 #: Files of a version whose footers are looked at to tell how it is stored.
@@ -186,6 +187,9 @@ class Datasets:
         with locked(layout.lock):
             found = self.snapshot(name, version).version
             self._tags.put(name, tag, found.number, move=move)
+            if found.number in vacuumed_numbers(layout):  # by a vacuum on another machine, see `storage.vacuum`
+                self._tags.drop(name, tag, found.number)
+                require_files(layout, found)
         return self.version(name, found.number)
 
     def untag(self, name: str, tag: str, version: int | str | None = None) -> None:

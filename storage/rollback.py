@@ -3,11 +3,15 @@
 import secrets
 from typing import Any
 
+from deltalake.exceptions import DeltaError
+
 from storage.commit import take_rounds
-from storage.history import Head, newest_head, require_files
+from storage.errors import StoreDamagedError
+from storage.history import Head, head_before, newest_head, require_files
 from storage.layout import DatasetLayout
 from storage.locks import locked
 from storage.table import open_table, restore_files
+from storage.vacuumed import add_vacuumed, vacuumed_numbers
 from storage.versions import ROLLBACK
 
 
@@ -36,7 +40,34 @@ def rollback(layout: DatasetLayout, target: Head, *, message: str, author: str) 
             restore_files(layout, table, target.version.number, facts=facts, run=run, number=number)
             return number
 
-        return take_rounds(layout, run, play)
+        try:
+            number = take_rounds(layout, run, play)
+        except DeltaError as error:
+            require_files(layout, target.version)
+            cure = "Run `textmill verify` to see what is damaged."
+            raise StoreDamagedError(str(layout.folder), f"the version cannot be restored ({error})", cure) from error
+        if number != target.version.number and target.version.number in vacuumed_numbers(layout):
+            # A vacuum on another machine may have taken its files, see `storage.vacuum`.
+            _undo(layout, number, author)
+            require_files(layout, target.version)
+        return number
+
+
+def _undo(layout: DatasetLayout, number: int, author: str) -> None:
+    """Nothing; the version before `number`, which is given up, is the newest again if no other has become that."""
+    before = head_before(layout, number - 1)
+    run = f"rollback-{secrets.token_hex(8)}"
+
+    def play() -> int:
+        table = open_table(layout)
+        if table.version() == number:
+            message = f"rollback of version {number}, whose files a vacuum gave up"
+            facts = rollback_facts(before, newest_head(layout), run, message, author)
+            restore_files(layout, table, before.version.number, facts=facts, run=run, number=number + 1)
+        return number
+
+    take_rounds(layout, run, play)
+    add_vacuumed(layout, [number])
 
 
 def rollback_facts(target: Head, newest: Head, run: str, message: str, author: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The store: datasets, versions, tags, runs and models over one directory. Every way in goes through here."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -218,18 +219,22 @@ class Store(Carrying, Queries):
         layout = self.layout.dataset(name)
         self.version(name)
         with locked(layout.lock):
-            names: dict[int, list[str]] = {}
-            for tag, number in self._tags.of(name).items():
-                names.setdefault(number, []).append(f"tag {tag}")
-            stages = self.stages()
-            for number, models in self._models.pins(name).items():
-                told = (f"model {one} ({stages[one]})" if one in stages else f"model {one}" for one in models)
-                names.setdefault(number, []).extend(told)
-            pins = {number: tuple(sorted(texts)) for number, texts in names.items()}
+            pins = partial(self._pins, name)
             report = vacuum(layout, pins, older_than_hours=older_than_hours, dry_run=dry_run)
         for table in self._system_tables():
             with locked(table.lock):
-                vacuum(table, {}, older_than_hours=max(older_than_hours, 1.0), dry_run=dry_run)
+                vacuum(table, dict, older_than_hours=max(older_than_hours, 1.0), dry_run=dry_run)
         if not dry_run:
             self.drop_kept_rows()
         return report
+
+    def _pins(self, name: str) -> dict[int, tuple[str, ...]]:
+        """Version number -> the tags and models that name it, in words."""
+        names: dict[int, list[str]] = {}
+        for tag, number in self._tags.of(name).items():
+            names.setdefault(number, []).append(f"tag {tag}")
+        stages = self.stages()
+        for number, models in self._models.pins(name).items():
+            told = (f"model {one} ({stages[one]})" if one in stages else f"model {one}" for one in models)
+            names.setdefault(number, []).extend(told)
+        return {number: tuple(sorted(texts)) for number, texts in names.items()}

@@ -2,20 +2,27 @@
 
 Kept are the newest version, every version that a tag or a model names, and every version younger than the given
 age. The list of versions given up is written first, so that none is half there in the eyes of a reader.
+
+Locks hold on one machine. Whoever names a version from another one, by a tag or a rollback, looks at the list once that
+is done; a vacuum looks at names and versions once the list is written. So at least one of them sees the other, and
+steps back (Dekker's way). Files that no entry ever named may belong to a commit on its way elsewhere: they have to
+be older in a bucket.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from storage.files import ASIDE_SUFFIX, explained
 from storage.history import entries
 from storage.layout import DatasetLayout, parse_part_name
-from storage.log import Entry, lifetimes
-from storage.places import Place, Stat, remove_all
-from storage.vacuumed import add_vacuumed, vacuumed_numbers
+from storage.log import Entry, Lifetime, lifetimes
+from storage.places import ObjectPath, Place, Stat, remove_all
+from storage.vacuumed import add_vacuumed, remove_vacuumed, vacuumed_numbers
 
 DEFAULT_AGE_HOURS = 168.0
+#: A commit of another machine uploads its files within this time before it names them.
+_UPLOAD_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +85,10 @@ class Plan:
     kept: frozenset[int]
     given_up: frozenset[int]
 
+    def without(self, numbers: frozenset[int]) -> "Plan":
+        """The plan in which these versions stay, too."""
+        return Plan(kept=self.kept | numbers, given_up=self.given_up - numbers)
+
 
 def plan_vacuum(known: Iterable[Entry], gone: frozenset[int], pinned: Iterable[int], oldest_ms: float) -> Plan:
     """Which versions go: those older than `oldest_ms` that are not the newest, pinned, or gone already.
@@ -101,33 +112,46 @@ def plan_vacuum(known: Iterable[Entry], gone: frozenset[int], pinned: Iterable[i
 
 def vacuum(
     layout: DatasetLayout,
-    pins: Mapping[int, tuple[str, ...]],
+    pins: Callable[[], Mapping[int, tuple[str, ...]]],
     *,
     older_than_hours: float = DEFAULT_AGE_HOURS,
     dry_run: bool = False,
 ) -> VacuumReport:
     """What was removed: files that only versions given up need, and files that no version names.
 
-    The caller holds the dataset's lock, so that `pins` cannot grow meanwhile.
+    The caller holds the dataset's lock, so that `pins` cannot grow by this machine meanwhile.
 
     Parameters
     ----------
     pins
-        Version number -> what names it.
+        Tells version number -> what names it, now.
     older_than_hours
         Younger versions and files stay.
     dry_run
         Tell what would go, and remove nothing.
     """
     oldest = time.time() - older_than_hours * 3600
-    plan = plan_vacuum(list(entries(layout)), vacuumed_numbers(layout), pins, oldest * 1000)
-    users = _users(layout, plan.kept)
+    gone, named = vacuumed_numbers(layout), pins()
+    plan = plan_vacuum(list(entries(layout)), gone, named, oldest * 1000)
+    if plan.given_up and not dry_run:
+        add_vacuumed(layout, plan.given_up)
+        named = pins()
+        plan = plan.without(plan_vacuum(list(entries(layout)), gone, named, oldest * 1000).kept)
+        remove_vacuumed(layout, plan.kept)
+    files = lifetimes(layout.log)
+    users = _users(layout, files, plan.kept)
     there = {path: path.stat() for path in _own_files(layout)}
-    doomed = [path for path, facts in there.items() if path not in users and facts.st_mtime <= oldest]
+    # What no entry ever named may be of a commit on its way, on a machine that does not know the lock.
+    upload_s = _UPLOAD_S if isinstance(layout.folder, ObjectPath) else 0.0
+    unnamed = min(oldest, time.time() - upload_s)
+    known = {layout.folder / name for name in files} | _fates(layout)
+    doomed = [
+        path
+        for path, facts in there.items()
+        if path not in users and facts.st_mtime <= (oldest if path in known else unnamed)
+    ]
     size = sum(there[path].st_size for path in doomed)
     if not dry_run:
-        if plan.given_up:
-            add_vacuumed(layout, plan.given_up)
         with explained(layout.folder):
             remove_all(doomed)
     return VacuumReport(
@@ -136,18 +160,23 @@ def vacuum(
         files=len(doomed),
         bytes=size,
         pins=tuple(
-            Pin(version=number, names=pins[number], bytes=_alone(users, there, number))
-            for number in sorted(pins)
+            Pin(version=number, names=named[number], bytes=_alone(users, there, number))
+            for number in sorted(named)
             if number in plan.kept
         ),
         dry_run=dry_run,
     )
 
 
-def _users(layout: DatasetLayout, kept: frozenset[int]) -> dict[Place, list[int]]:
+def _fates(layout: DatasetLayout) -> set[Place]:
+    """The fates files of all versions."""
+    return {layout.fates / line["name"] for entry in entries(layout) for line in (entry.facts or {}).get("fates", ())}
+
+
+def _users(layout: DatasetLayout, files: Mapping[str, Lifetime], kept: frozenset[int]) -> dict[Place, list[int]]:
     """File -> the kept versions that need it."""
     numbers = sorted(kept)
-    users = {layout.folder / name: life.within(numbers) for name, life in lifetimes(layout.log).items()}
+    users = {layout.folder / name: life.within(numbers) for name, life in files.items()}
     for entry in entries(layout):
         if entry.number in kept:
             for line in (entry.facts or {}).get("fates", ()):

@@ -37,7 +37,18 @@ def vacuumed_numbers(layout: DatasetLayout) -> frozenset[int]:
 
 def add_vacuumed(layout: DatasetLayout, numbers: Iterable[int]) -> None:
     """Nothing; the versions are on the list afterwards. The caller holds the dataset's lock."""
-    known = sorted(vacuumed_numbers(layout) | set(numbers))
+    _write(layout, vacuumed_numbers(layout) | set(numbers))
+
+
+def remove_vacuumed(layout: DatasetLayout, numbers: Iterable[int]) -> None:
+    """Nothing; the versions, whose files are all there, are not on the list. The caller holds the dataset's lock."""
+    known = vacuumed_numbers(layout)
+    if left := known & set(numbers):
+        _write(layout, known - left)
+
+
+def _write(layout: DatasetLayout, numbers: frozenset[int]) -> None:
+    known = sorted(numbers)
     write_atomic(layout.vacuumed, json.dumps({"versions": known, "sha256": _digest(known)}).encode())
 
 

@@ -18,7 +18,7 @@ def rows_of(numbers: Sequence[int]) -> list[dict[str, Any]]:
 
 
 class Operations:
-    """Seconds by operation; those that all contenders have add up."""
+    """Seconds by operation, as "commit s", and as "commit cpu s" those of the processor; those that all have add up."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
@@ -33,6 +33,7 @@ class Operations:
             walls.append(time.perf_counter() - began)
             cpus.append(time.process_time() - cpu)
         self._seconds[operation] = median(walls)
+        self._seconds[f"{operation.removesuffix(' s')} cpu s"] = median(cpus)
         if shared:
             self._shared["seconds"] += median(walls)
             self._shared["cpu_s"] += median(cpus)

@@ -11,6 +11,7 @@ from child_processes import process
 from oracles_storage import rows_of, stage
 from s3_server import make_bucket, s3_server
 
+from storage import vacuum as vacuuming
 from storage.buckets import bucket_client, file_system
 from storage.edits.columns import ColumnChanges
 from storage.errors import BucketError, ModelExistsError, QueryError, StoreNotFoundError, VersionVacuumedError
@@ -240,7 +241,7 @@ def test_commits_of_several_machines_all_land(uri, store, monkeypatch, tmp_path)
     assert [problem.kind for problem in store.verify()] == []
 
 
-def test_what_a_killed_commit_left_is_told_and_vacuumed(uri, store):
+def test_what_a_killed_commit_left_is_told_and_vacuumed(uri, store, monkeypatch):
     append(store, "one", 1, mode="replace")
     request = stage(store, "two", [table(2)], dataset="d", mode="append")
     part = request.parts[0]
@@ -248,6 +249,8 @@ def test_what_a_killed_commit_left_is_told_and_vacuumed(uri, store):
     with open(part.path, "rb") as file:
         ObjectPath.parse(f"{uri}/d/{name}").write_bytes(file.read())
     assert [problem.kind for problem in store.verify()] == ["orphan"]
+    assert store.vacuum("d", older_than_hours=0).files == 0  # a commit of another machine may be on its way
+    monkeypatch.setattr(vacuuming, "_UPLOAD_S", 0.0)
     assert store.vacuum("d", older_than_hours=0).files == 1
     assert store.verify() == []
     assert json.loads(ObjectPath.parse(f"{uri}/textmill.json").read_bytes()) == {"format": 1}

@@ -17,8 +17,11 @@ from hypothesis import strategies as st
 from oracles_storage import rows_of, stage
 
 from storage import errors
+from storage import rollback as rolling_back
+from storage import vacuum as vacuuming
 from storage.arranging.plan import Arrangement
 from storage.fates import FATE_SCHEMA
+from storage.layout import StoreLayout
 from storage.log import Entry
 from storage.store import Store
 from storage.vacuum import plan_vacuum
@@ -389,3 +392,59 @@ def test_a_commit_in_the_middle_of_a_check_is_no_damage(store, monkeypatch, step
     monkeypatch.setattr(step, and_a_commit)
     assert store.verify() == []
     assert landed
+
+
+def elsewhere(store):
+    """The same store as another machine sees it, whose locks are not this one's."""
+    layout = StoreLayout(store.layout.root, store.layout.work.parent / "elsewhere")
+    return Store(layout)
+
+
+@pytest.mark.parametrize("name", ["tag", "rollback"])
+def test_a_vacuum_steps_back_from_what_another_machine_names_meanwhile(store, monkeypatch, name):
+    real, before = vacuuming.add_vacuumed, rows_of(store, at=0)
+
+    def named_meanwhile(layout, numbers):
+        other = elsewhere(store)
+        other.tag("reviews", 0, "late") if name == "tag" else other.rollback("reviews", 0)
+        real(layout, numbers)
+
+    monkeypatch.setattr(vacuuming, "add_vacuumed", named_meanwhile)
+    report = store.vacuum("reviews", older_than_hours=0)
+    assert rows_of(store, at="late" if name == "tag" else None) == before
+    assert report.versions == ((1,) if name == "tag" else (0, 1))
+    assert store.verify() == []
+    assert rows_of(store, at=2)
+
+
+def test_a_tag_steps_back_from_a_vacuum_of_another_machine(store, monkeypatch):
+    put, before = store._tags.put, rows_of(store)
+
+    def vacuumed_before(*words, **more):
+        elsewhere(store).vacuum("reviews", older_than_hours=0)
+        put(*words, **more)
+
+    monkeypatch.setattr(store._tags, "put", vacuumed_before)
+    with pytest.raises(errors.VersionVacuumedError):
+        store.tag("reviews", 0, "late")
+    assert (store.tags("reviews"), rows_of(store), store.verify()) == ({}, before, [])
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_rollback_steps_back_from_a_vacuum_of_another_machine(store, monkeypatch, moment):
+    real, before, lost = rolling_back.restore_files, rows_of(store), Path(store.snapshot("reviews", 0).files[0].path)
+
+    def vacuumed_meanwhile(layout, table, target, **more):
+        monkeypatch.setattr(rolling_back, "restore_files", real)
+        if moment == "before":
+            elsewhere(store).vacuum("reviews", older_than_hours=0)
+        real(layout, table, target, **more)
+        if moment == "after":  # a vacuum that looked just before the entry was there
+            vacuuming.add_vacuumed(layout, [target])
+            lost.unlink()
+
+    monkeypatch.setattr(rolling_back, "restore_files", vacuumed_meanwhile)
+    with pytest.raises(errors.VersionVacuumedError):
+        store.rollback("reviews", 0)
+    assert rows_of(store) == before
+    assert [one for one in store.verify() if one.kind != "orphan"] == []
