@@ -185,7 +185,8 @@ class Datasets:
         """
         layout = self.layout.dataset(name)
         with locked(layout.lock):
-            found = self.snapshot(name, version).version
+            found = self.version(name, version)
+            require_files(layout, found)
             self._tags.put(name, tag, found.number, move=move)
             if found.number in vacuumed_numbers(layout):  # by a vacuum on another machine, see `storage.vacuum`
                 self._tags.drop(name, tag, found.number)
