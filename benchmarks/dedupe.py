@@ -30,7 +30,7 @@ from pipeline.execute import run_here
 from pipeline.ingest.dedupe.minhash import band_keys
 from pipeline.ingest.dedupe.resolve import resolve_near
 from pipeline.ingest.dedupe_config import NearConfig
-from pipeline.ingest.settle import PASS_BYTES
+from pipeline.ingest.memory_need import PASS_BYTES
 
 CLAIM = (
     "On one core textmill finds near-duplicates at 5 MB/s or more with a recall of 0.95 or more at a similarity of "

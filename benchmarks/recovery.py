@@ -40,6 +40,8 @@ MOMENTS = (
 )  # fmt: skip
 #: Workers of each job.
 WORKERS = 2
+#: In the command lines of the process that workers on this machine are forks of, and of these.
+_FORK_SERVER = "multiprocessing.forkserver"
 _ASIDE = re.compile(r"\.aside$|\.part(\.npy)?$|^\.(lease|heartbeat)-|^(model|point)-[0-9a-f]{16}|^tmp")
 VICTIMS = ("worker", "workers", "nannies", "scheduler", "driver", "driver and scheduler", "everything")
 
@@ -128,9 +130,8 @@ def victims_of(driver: psutil.Process, victim: str) -> list[psutil.Process]:
     told = {child: " ".join(child.cmdline()) for child in children}
     scheduler = [child for child, words in told.items() if "distributed.Scheduler" in words]
     nannies = [child for child, words in told.items() if "distributed.Nanny" in words]
-    workers = [child for child in children if child.ppid() in {nanny.pid for nanny in nannies}]
-    # A nanny's other child tracks resources and is no worker.
-    workers = [child for child in workers if "spawn_main" in told[child]]
+    servers = [child for child, words in told.items() if _FORK_SERVER in words]
+    workers = [child for child in servers if child.ppid() in {server.pid for server in servers}]
     return {
         "worker": workers[:1],
         "workers": workers,

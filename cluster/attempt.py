@@ -15,10 +15,8 @@ from cluster.inputs import inputs_digest, work_digest
 from cluster.job import Kind
 from cluster.outcome import Outcome
 from cluster.performance import Performance, shown_dashboard
-from cluster.profiles.kept import kept_profile, sized
 from cluster.progress import ProgressListener
-from cluster.providers.open import provider_of
-from cluster.providers.provider import Places
+from cluster.providers.provider import Provider
 from cluster.result import RunResult
 from cluster.secrets import redacted, redacted_facts
 from cluster.session import Session
@@ -53,18 +51,27 @@ class Attempt:
         The hold on the job.
     listener
         Hears how it gets on.
+    provider
+        Opens its cluster.
     allow_code
         Whether operations may run functions named in the job file.
     """
 
     def __init__(
-        self, job: JobConfig, store: Store, control: Control, listener: ProgressListener, *, allow_code: bool
+        self,
+        job: JobConfig,
+        store: Store,
+        control: Control,
+        listener: ProgressListener,
+        provider: Provider,
+        *,
+        allow_code: bool,
     ) -> None:
         # The message goes into the version's own record.
         message = redacted(job.dataset.message) if job.dataset.message else job.dataset.message
         dataset = job.dataset.model_copy(update={"message": message})
-        self.named = kept_profile(control.job.path)
-        self.job = job.model_copy(update={"dataset": dataset, "cluster": sized(job.cluster, self.named.profile)})
+        self.job = job.model_copy(update={"dataset": dataset})
+        self.provider = provider
         self.store = store
         self.control = control
         self.listener = listener
@@ -86,8 +93,7 @@ class Attempt:
                 f"its dataset was committed as {landed.dataset} version {landed.number}, and what was left to do for "
                 "it is lost. The version is whole; submit the job again for a model.",
             )
-        places = Places(scratch=self.staging / "workers", logs=self.control.job.logs)
-        provider = provider_of(self.job.cluster, places, self.named, self.run)
+        provider = self.provider
         self._tell_memory(provider.memory_bytes)
         with Session(provider, self._cluster_lost, self._cluster_opened, self.performance.closing) as session:
             execute = ClientExecute(

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cluster.attempt import Attempt
 from cluster.code import importable, require_allowed
 from cluster.control import CANCEL, Control, JobListener
 from cluster.errors import JobCancelledError, JobStateError, LeaseLostError
@@ -17,8 +16,10 @@ from cluster.jobs import JobFolder, Jobs
 from cluster.lease import Holder, claim
 from cluster.memory import PeakMemory
 from cluster.performance import require_bokeh
-from cluster.profiles.kept import keep_profile, profile_for
+from cluster.profiles.kept import keep_profile, kept_profile, profile_for, sized
 from cluster.progress import ProgressListener, Silence
+from cluster.providers.open import provider_of
+from cluster.providers.provider import Places, Provider
 from cluster.result import RunResult
 from cluster.secrets import redacted_facts
 from cluster.submission import Submission
@@ -156,9 +157,12 @@ def finish(
     started, began = datetime.now(UTC), time.perf_counter()
     try:
         require_allowed(job, allow_code=allow_code)
-        with importable(job, allow_code=allow_code):
-            attempt = Attempt(job, store, control, JobListener(control, listener), allow_code=allow_code)
-            result = attempt.result()
+        with importable(job, allow_code=allow_code), _begun(job, store, control) as (placed, provider):
+            # What the work needs is loaded while workers come up.
+            from cluster.attempt import Attempt
+
+            told = JobListener(control, listener)
+            result = Attempt(placed, store, control, told, provider, allow_code=allow_code).result()
         result = replace(
             result,
             started_at=started.isoformat(timespec="seconds"),
@@ -176,6 +180,20 @@ def finish(
             raise JobCancelledError(control.job.id, "cancelled; the store is as the last commit left it") from error
         raise
     return result
+
+
+@contextmanager
+def _begun(job: JobConfig, store: Store, control: Control) -> Iterator[tuple[JobConfig, Provider]]:
+    """The job, its cluster as its profile says, and that cluster, on its way up; it ends with the context."""
+    named = kept_profile(control.job.path)
+    job = job.model_copy(update={"cluster": sized(job.cluster, named.profile)})
+    places = Places(scratch=store.staging(control.job.id) / "workers", logs=control.job.logs)
+    provider = provider_of(job.cluster, places, named, control.job.id)
+    try:
+        provider.begin()
+        yield job, provider
+    finally:
+        provider.close()
 
 
 def _tell_end(control: Control, error: BaseException) -> None:

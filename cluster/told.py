@@ -12,11 +12,11 @@ from cluster.providers.local import worker_count
 from cluster.result import DatasetResult, ModelResult, OperationResult, RunResult, SourceResult
 from cluster.secrets import redacted_facts
 from pipeline.config import JobConfig
-from pipeline.ingest.flow import Ingested
 from pipeline.ingest.memory_need import worker_bytes
 from storage.store import Store
 
 if TYPE_CHECKING:
+    from pipeline.ingest.flow import Ingested
     from pipeline.train.fit import FitResult
 
 _LIBRARIES = ("textmill", "dask", "dask-ml", "deltalake", "duckdb", "numba", "numpy", "pyarrow", "scikit-learn")
@@ -28,13 +28,13 @@ def library_versions() -> dict[str, str]:
     return {**versions, "python": platform.python_version(), "platform": f"{sys.platform}-{platform.machine()}"}
 
 
-def result_of(job: JobConfig, store: Store, run: str, ingested: Ingested, fitted: "FitResult | None") -> RunResult:
+def result_of(job: JobConfig, store: Store, run: str, ingested: "Ingested", fitted: "FitResult | None") -> RunResult:
     """The result of a run that committed `ingested` and, where it trained one, saved the model `fitted`."""
     result = _of_ingest(job, store, run, ingested)
     return result if fitted is None else _with_model(result, fitted, store.model_path(run))
 
 
-def _of_ingest(job: JobConfig, store: Store, run: str, ingested: Ingested) -> RunResult:
+def _of_ingest(job: JobConfig, store: Store, run: str, ingested: "Ingested") -> RunResult:
     version, ledger = ingested.version, ingested.ledger
     return RunResult(
         job=run,

@@ -5,13 +5,15 @@ drops a row: it writes the row's fate beside it, so that the ledger counts what 
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The source file as the user knows it (dictionary-encoded text).
 SOURCE = "_source"
@@ -86,13 +88,16 @@ def condemn(table: pa.Table, which: npt.NDArray[np.bool_], fate: str, reason: st
     return table
 
 
-def to_pandas(table: pa.Table) -> pd.DataFrame:
+def to_pandas(table: pa.Table) -> "pd.DataFrame":
     """A pandas frame over the same Arrow buffers: what a partition of the Dask DataFrame holds."""
+    # A driver plans with frames and makes none.
+    import pandas as pd
+
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 
 
-def to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+def to_arrow(frame: "pd.DataFrame", schema: pa.Schema) -> pa.Table:
     """The Arrow table inside a partition, with exactly `schema`."""
     return pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
 

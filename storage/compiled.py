@@ -1,13 +1,15 @@
-"""The one way to machine code: like `numba.njit`, but the type checker keeps the signatures."""
+"""The one way to machine code: like `numba.njit`, but the type checker keeps the signatures.
+
+numba is loaded, and code is compiled, on the first call in a process: it takes longer to load than many commands take
+that call no kernel.
+"""
 
 from collections.abc import Callable
+from functools import partial, update_wrapper
+from threading import RLock
 from typing import Any, TypeAlias, TypeVar, cast
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 #: An array inside a compiled loop: its item type is the business of the compiler, not of the type checker.
 Buffer: TypeAlias = Any
@@ -20,7 +22,7 @@ def kernel(function: Kernel) -> Kernel:
     The machine code is kept beside the source or in the user's cache; where neither can be written, each process
     compiles for itself. A division by zero gives what NumPy gives, and raises nothing.
     """
-    return _compiled(function, inline="never")
+    return cast("Kernel", _Deferred(function, partial(_compiled, inline="never")))
 
 
 def inlined(function: Kernel) -> Kernel:
@@ -28,10 +30,55 @@ def inlined(function: Kernel) -> Kernel:
 
     For the few small functions that run for every byte or n-gram, where a call would cost more than the work.
     """
-    return _compiled(function, inline="always")
+    return cast("Kernel", _Deferred(function, partial(_compiled, inline="always")))
+
+
+class _Deferred:
+    """A function that becomes a kernel when it is first called, here or by another kernel."""
+
+    # The kernels that a kernel calls are made with it, and two threads must not make the same one.
+    _lock = RLock()
+
+    def __init__(self, function: Callable[..., Any], compiling: Callable[[Callable[..., Any]], Any]) -> None:
+        update_wrapper(self, function)
+        self._function = function
+        self._compiling = compiling
+        self._compiled: Callable[..., Any] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        return (self._compiled or self.compiled())(*arguments)
+
+    def compiled(self) -> Callable[..., Any]:
+        """The kernel."""
+        with self._lock:
+            if self._compiled is None:
+                self._call_kernels()
+                self._compiled = cast("Callable[..., Any]", self._compiling(self._function))
+        return self._compiled
+
+    def _call_kernels(self) -> None:
+        """Nothing; by the names that the function uses there are kernels, which the compiler knows how to call."""
+        for name in self._function.__code__.co_names:
+            used = self._function.__globals__.get(name)
+            if isinstance(used, _Deferred):
+                self._function.__globals__[name] = used.compiled()
+
+
+def _compiled(function: Callable[..., Any], inline: str) -> Any:
+    import numba
+
+    options = {"nogil": True, "fastmath": False, "error_model": "numpy", "inline": inline}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:
+        # numba looks for a place to write when a function is decorated, and raises where there is none.
+        return numba.njit(**options)(function)
 
 
 def _prefetch(_typing: Any, _address: Any) -> Any:
+    from llvmlite import ir
+    from numba import types
+
     def call(_context: Any, builder: Any, _signature: Any, arguments: Any) -> None:
         number, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
@@ -42,17 +89,24 @@ def _prefetch(_typing: Any, _address: Any) -> Any:
     return types.void(types.uintp), call
 
 
+def _intrinsic(function: Callable[..., Any]) -> Any:
+    from numba.extending import intrinsic
+
+    return intrinsic(function)
+
+
 #: Asks, inside a compiled loop, for the cache line at an address (uint64) that is needed soon, without waiting for it.
 #: Processors foresee neighbours alone: work on rows in a shuffled order would otherwise wait for memory half the time.
-prefetch: Callable[[Any], None] = intrinsic(_prefetch)
+prefetch: Callable[[Any], None] = _Deferred(_prefetch, _intrinsic)
 #: Bytes from one `prefetch` to the next.
 LINE_BYTES = np.uint64(64)
 
 
-def _compiled(function: Kernel, inline: str) -> Kernel:
-    options = {"nogil": True, "fastmath": False, "error_model": "numpy", "inline": inline}
-    try:
-        return cast("Kernel", numba.njit(cache=True, **options)(function))
-    except RuntimeError:
-        # numba looks for a place to write when a function is decorated, and raises where there is none.
-        return cast("Kernel", numba.njit(**options)(function))
+@kernel
+def _nothing(number: int) -> int:
+    return number
+
+
+def load_compiler() -> None:
+    """Nothing; the first kernel that this process calls finds the compiler loaded, which takes longer than a kernel."""
+    _nothing(0)

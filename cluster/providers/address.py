@@ -46,6 +46,9 @@ class AddressCluster:
         self._tls = tls
         self._client: Client | None = None
 
+    def begin(self) -> None:
+        """Nothing: it is started by others."""
+
     def open(self) -> Client:
         """A client of the cluster, once a worker is there and all of them are fit.
 

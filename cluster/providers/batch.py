@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.batch.pbs import Pbs
@@ -10,7 +11,14 @@ from cluster.batch.slurm import Slurm
 from cluster.batch.system import BatchJob, BatchState, BatchSystem, outside
 from cluster.errors import BatchError
 from cluster.profiles.settings import BatchProfile
-from cluster.providers.commands import WorkerTerms, serve_words, serving_environment, with_code, worker_plan
+from cluster.providers.commands import (
+    KEEP_MEMORY,
+    WorkerTerms,
+    serve_words,
+    serving_environment,
+    with_code,
+    worker_plan,
+)
 from cluster.providers.handles import last_words
 from cluster.tls import TlsFolder
 
@@ -47,6 +55,7 @@ class BatchLauncher:
 
     all_at_once = False
     elsewhere: bool = True
+    waiting = False
     most: int | None = None
 
     def __init__(
@@ -69,8 +78,11 @@ class BatchLauncher:
         self._states: dict[str, BatchState] = {}
         self._asked_at = 0.0
 
-    def start(self, number: int, scheduler: str, terms: WorkerTerms, logs: Path) -> "BatchHandle":
-        """A worker in the queue."""
+    def start(self, numbers: Sequence[int], scheduler: str, terms: WorkerTerms, logs: Path) -> dict[int, "BatchHandle"]:
+        """Workers in the queue."""
+        return {number: self._queued(number, scheduler, terms, logs) for number in numbers}
+
+    def _queued(self, number: int, scheduler: str, terms: WorkerTerms, logs: Path) -> "BatchHandle":
         plan = worker_plan(number, scheduler, terms, host=None, watch=None)
         log = logs / f"worker-{number}.log"
         logs.mkdir(parents=True, exist_ok=True)
@@ -81,7 +93,7 @@ class BatchLauncher:
             cores=terms.threads,
             memory_bytes=terms.memory_bytes + _BESIDE_BYTES,
         )
-        variables = with_code({**outside(), **serving_environment(self.tls, self._environment)})
+        variables = with_code({**KEEP_MEMORY, **outside(), **serving_environment(self.tls, self._environment)})
         return BatchHandle(self, self.system.submit(self.system.script(job, self._settings), variables), log)
 
     def state(self, job: str) -> BatchState | None:

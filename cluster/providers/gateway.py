@@ -45,6 +45,9 @@ class GatewayCluster:
         self._cluster: Any = None
         self._client: Client | None = None
 
+    def begin(self) -> None:
+        """Nothing: it is started by others."""
+
     def open(self) -> Client:
         """A client of a new cluster, with a worker there.
 

@@ -102,6 +102,42 @@ class Command:
             time.sleep(0.01)
 
 
+class Share:
+    """One worker's share of a process that keeps several: the process ends with the last of them.
+
+    Parameters
+    ----------
+    command
+        The process.
+    members
+        The numbers of all workers in it that have not ended; shares of one process have it in common.
+    number
+        The worker's.
+    """
+
+    pending = False
+
+    def __init__(self, command: Command, members: set[int], number: int) -> None:
+        self._command = command
+        self._members = members
+        self._number = number
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._command.ended
+
+    def last_words(self) -> str:
+        """The end of the process's log."""
+        return self._command.last_words()
+
+    def end(self) -> None:
+        """Nothing; the process is gone where no other worker is in it. A worker was told to end before."""
+        self._members.discard(self._number)
+        if not self._members:
+            self._command.end()
+
+
 def last_words(log: Path) -> str:
     """The end of a log; "" where there is none."""
     try:

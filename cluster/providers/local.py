@@ -1,23 +1,26 @@
 """The cores of the machine at hand: workers as processes of their own, or as threads of this one."""
 
+import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 from distributed import Client, LocalCluster
 
 from cluster.providers.commands import (
+    KEEP_MEMORY,
     WATCH_PARENT,
     WorkerTerms,
-    serve_words,
     serving_environment,
     with_code,
     worker_plan,
 )
-from cluster.providers.handles import Command
+from cluster.providers.handles import Command, Share
 from cluster.providers.provider import Places, say_goodbye
 from cluster.tls import TlsFolder
+from cluster.worker_log import WORKER_LOGS
 from pipeline.config import ClusterConfig
 
 LOOPBACK = "127.0.0.1"
@@ -55,6 +58,7 @@ class LocalLauncher:
     most: int | None = None
     all_at_once = True
     elsewhere: bool = False
+    waiting = True
 
     def __init__(self, profile: str, environment: dict[str, str], start_s: float = _START_S) -> None:
         self.profile = profile
@@ -62,11 +66,15 @@ class LocalLauncher:
         self.start_s = self.pending_s = start_s
         self._environment = environment
 
-    def start(self, number: int, scheduler: str, terms: WorkerTerms, logs: Path) -> Command:
-        """A worker on its way up."""
-        plan = worker_plan(number, scheduler, terms, host=self.host, watch=WATCH_PARENT)
-        variables = with_code({**os.environ, **serving_environment(None, self._environment)})
-        return Command(serve_words(sys.executable, plan), logs / f"worker-{number}.log", variables)
+    def start(self, numbers: Sequence[int], scheduler: str, terms: WorkerTerms, logs: Path) -> dict[int, Share]:
+        """Workers on their way up, with one process that keeps them all."""
+        plans = [worker_plan(number, scheduler, terms, host=self.host, watch=WATCH_PARENT) for number in numbers]
+        spec = {plan["options"]["name"]: {"cls": plan["cls"], "opts": plan["options"]} for plan in plans}
+        words = [sys.executable, "-m", "cluster.forked", scheduler, json.dumps(spec)]
+        ours = {**serving_environment(None, self._environment), WORKER_LOGS: str(logs)}
+        command = Command(words, logs / f"worker-{numbers[0]}.log", with_code({**KEEP_MEMORY, **os.environ, **ours}))
+        members = set(numbers)
+        return {number: Share(command, members, number) for number in numbers}
 
     def clear(self) -> None:
         """Nothing: what an earlier driver started here ended with it."""
@@ -90,6 +98,9 @@ class LocalThreads:
         self._places = places
         self._cluster: LocalCluster | None = None
         self._client: Client | None = None
+
+    def begin(self) -> None:
+        """Nothing: threads are there at once."""
 
     def open(self) -> Client:
         """A client of a new cluster, with all workers there."""

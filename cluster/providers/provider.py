@@ -26,6 +26,9 @@ class Provider(Protocol):
     workers: int
     memory_bytes: int
 
+    def begin(self) -> None:
+        """Nothing; what can start without being waited for is on its way, for `open` to find it there."""
+
     def open(self) -> Client:
         """A client of a new cluster, with all workers there or on their way."""
 

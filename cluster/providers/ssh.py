@@ -4,10 +4,12 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.profiles.settings import SshProfile
 from cluster.providers.commands import (
+    KEEP_MEMORY,
     WATCH_INPUT,
     WorkerTerms,
     serve_words,
@@ -56,6 +58,7 @@ class SshLauncher:
 
     all_at_once = True
     elsewhere: bool = True
+    waiting = False
 
     def __init__(
         self, name: str, profile: SshProfile, host: str, tls: TlsFolder | None, environment: dict[str, str]
@@ -68,8 +71,11 @@ class SshLauncher:
         self._profile = profile
         self._environment = environment
 
-    def start(self, number: int, scheduler: str, terms: WorkerTerms, logs: Path) -> SshCommand:
-        """A worker on its way up; one after the other goes to the next machine."""
+    def start(self, numbers: Sequence[int], scheduler: str, terms: WorkerTerms, logs: Path) -> dict[int, SshCommand]:
+        """Workers on their way up; one after the other goes to the next machine."""
+        return {number: self._started(number, scheduler, terms, logs) for number in numbers}
+
+    def _started(self, number: int, scheduler: str, terms: WorkerTerms, logs: Path) -> SshCommand:
         profile = self._profile
         plan = worker_plan(number, scheduler, terms, host=None, watch=WATCH_INPUT, from_stdin=True)
         remote = shlex.join(serve_words(profile.python or sys.executable, plan))
@@ -79,7 +85,7 @@ class SshLauncher:
             remote = f"PYTHONPATH={shlex.quote(path)} {remote}"
         words = ["ssh", *_OPTIONS, *profile.options, profile.hosts[number % len(profile.hosts)], f"exec env {remote}"]
         # By standard input: what is on a command line, everyone on the machine can read.
-        said = json.dumps(serving_environment(self.tls, self._environment)).encode() + b"\n"
+        said = json.dumps({**KEEP_MEMORY, **serving_environment(self.tls, self._environment)}).encode() + b"\n"
         return SshCommand(words, logs / f"worker-{number}.log", os.environ, said)
 
     def clear(self) -> None:

@@ -1,6 +1,7 @@
 """A cluster that textmill starts itself: the scheduler beside the driver, the workers wherever a launcher puts them."""
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -9,13 +10,13 @@ from distributed import Client
 from cluster.errors import ProfileError
 from cluster.preflight import Vetting
 from cluster.providers.adapting import Adapting
-from cluster.providers.commands import WorkerTerms, start_scheduler
-from cluster.providers.handles import Handle
+from cluster.providers.commands import WorkerTerms, launch_scheduler, scheduler_address
+from cluster.providers.handles import Command, Handle
 from cluster.providers.provider import Places, say_goodbye
 from cluster.tls import TlsFolder
 
 _LOOK_S = 0.05
-#: How often a worker that ended for good is replaced.
+#: How often workers that ended for good are replaced.
 _MOST_REPLACED = 20
 
 
@@ -38,6 +39,8 @@ class Launcher(Protocol):
         Whether all workers come at the same time; where they wait in a queue, the work begins with the first.
     elsewhere
         Whether other machines have their own Python and libraries.
+    waiting
+        Whether workers can be started before the scheduler is up: they are told the file that will have its address.
     """
 
     profile: str
@@ -48,14 +51,15 @@ class Launcher(Protocol):
     pending_s: float
     all_at_once: bool
     elsewhere: bool
+    waiting: bool
 
-    def start(self, number: int, scheduler: str, terms: WorkerTerms, logs: Path) -> Handle:
-        """A worker on its way up.
+    def start(self, numbers: Sequence[int], scheduler: str, terms: WorkerTerms, logs: Path) -> Mapping[int, Handle]:
+        """Workers on their way up, by number.
 
         Raises
         ------
         ProfileError
-            If it cannot even be asked for.
+            If they cannot even be asked for.
         """
 
     def clear(self) -> None:
@@ -88,21 +92,33 @@ class StartedCluster:
         self._terms = terms
         self._places = places
         self._adapting = adapting
-        self._scheduler: Handle | None = None
+        self._scheduler: Command | None = None
         self._handles: dict[int, Handle] = {}
+        self._card = Path()
         self._address = ""
         self._client: Client | None = None
         self._replaced = 0
         self._vetting = Vetting(wanted=launcher.elsewhere)
 
-    def open(self) -> Client:
-        """A client of a new cluster, with workers there."""
+    def begin(self) -> None:
+        """Nothing; scheduler and workers are on their way up, as far as neither has to wait for the other."""
+        if self._scheduler is None:
+            self._launched()
+
+    def _launched(self) -> Command:
         launcher, places = self._launcher, self._places
         launcher.clear()
+        scheduler, self._card = launch_scheduler(launcher.host, launcher.tls, places.scratch, places.logs, {})
+        self._scheduler = scheduler
+        if launcher.waiting:
+            self.scale(self.workers)
+        return scheduler
+
+    def open(self) -> Client:
+        """A client of a new cluster, with workers there."""
+        launcher, scheduler = self._launcher, self._scheduler or self._launched()
         try:
-            self._scheduler, self._address = start_scheduler(
-                launcher.host, launcher.tls, places.scratch, places.logs, {}, launcher.start_s
-            )
+            self._address = scheduler_address(scheduler, self._card, launcher.start_s)
         except ProfileError as error:
             raise ProfileError(launcher.profile, error.problem) from error
         self.scale(self.workers)
@@ -142,25 +158,26 @@ class StartedCluster:
         for number in [number for number in self._handles if number >= self.workers]:
             self._retire(number)
             self._handles.pop(number).end()
-        for number in range(self.workers):
-            if number not in self._handles:
-                self._handles[number] = self._start(number)
+        self._start([number for number in range(self.workers) if number not in self._handles])
 
     def _retire(self, number: int) -> None:
         """Nothing; what worker `number` holds lies with others."""
         if self._client is not None and not self.lost() and self._client.status == "running":
             self._client.retire_workers(names=[f"{self._terms.name}-{number}"])
 
-    def _start(self, number: int) -> Handle:
-        return self._launcher.start(number, self._address, self._terms, self._places.logs)
+    def _start(self, numbers: Sequence[int]) -> None:
+        if numbers:
+            scheduler = str(self._card) if self._launcher.waiting else self._address
+            self._handles |= self._launcher.start(numbers, scheduler, self._terms, self._places.logs)
 
     def mend(self) -> None:
         """Nothing; a worker that ended for good is replaced, and the cluster grown or shrunk where it adapts."""
-        for number, handle in list(self._handles.items()):
-            if handle.ended and self._replaced < _MOST_REPLACED:
-                self._replaced += 1
-                handle.end()
-                self._handles[number] = self._start(number)
+        gone = [number for number, handle in self._handles.items() if handle.ended]
+        if gone and self._replaced < _MOST_REPLACED:
+            self._replaced += 1
+            for number in gone:
+                self._handles[number].end()
+            self._start(gone)
         if self._adapting is not None and self._client is not None:
             self._adapting.look(self._client, self.workers, self.scale)
 

@@ -24,6 +24,8 @@ from pipeline.ingest.dedupe.keys import exact_keys
 SAMPLE_ROWS = 4096
 #: Characters of each text that it holds: enough to find the words, and a bound on its memory.
 SAMPLE_CHARACTERS = 500
+#: The share of texts, one in so many, that is looked at before all are.
+_LOOKED_AT_FIRST = 4
 _WORD = re.compile(r"[\u4e00-\u9fff]+|[^\W_\u4e00-\u9fff]+")
 _SCHEMA = pa.schema([("hash", pa.uint64()), ("mark", pa.uint64()), ("text", pa.string()), ("label", pa.string())])
 
@@ -165,22 +167,53 @@ def find_leaks(sample: LabelSample, *, strength: float = 0.95, least_texts: int 
     least_texts
         The least number of texts with the word.
     """
-    labels = sample.rows["label"].to_pylist()
+    texts, labels = sample.rows["text"].to_pylist(), sample.rows["label"].to_pylist()
     sizes = Counter(labels)
+    # Most samples hold no such word, which a share of their texts tells.
+    first = len(texts) // _LOOKED_AT_FIRST
+    if not _may_lead(*_counted(texts[:first], labels[:first]), Counter(labels[:first]), sizes, strength):
+        return ()
+    with_token, with_both = _counted(texts, labels)
+    best: dict[str, tuple[float, Leak]] = {}
+    for (token, label), both in sorted(with_both.items()):
+        found = with_token[token]
+        score = 2 * both / (found + sizes[label])
+        if len(sizes) > 1 and found >= least_texts and score >= strength and score > best.get(label, (0.0,))[0]:
+            leak = Leak(token=token, label=label, precision=both / found, recall=both / sizes[label], texts=found)
+            best[label] = (score, leak)
+    return tuple(leak for _, leak in sorted(best.values(), key=lambda found: (-found[0], found[1].label)))
+
+
+def _counted(texts: Sequence[str], labels: Sequence[str]) -> tuple[Counter[str], Counter[tuple[str, str]]]:
+    """In how many texts each word is, and in how many of each label."""
     with_token: Counter[str] = Counter()
     with_both: Counter[tuple[str, str]] = Counter()
-    for text, label in zip(sample.rows["text"].to_pylist(), labels, strict=True):
+    for text, label in zip(texts, labels, strict=True):
         tokens = set(tokens_of(text))
         with_token.update(tokens)
         with_both.update((token, label) for token in tokens)
-    best: dict[str, tuple[float, Leak]] = {}
-    for (token, label), both in sorted(with_both.items()):
-        texts = with_token[token]
-        score = 2 * both / (texts + sizes[label])
-        if len(sizes) > 1 and texts >= least_texts and score >= strength and score > best.get(label, (0.0,))[0]:
-            leak = Leak(token=token, label=label, precision=both / texts, recall=both / sizes[label], texts=texts)
-            best[label] = (score, leak)
-    return tuple(leak for _, leak in sorted(best.values(), key=lambda found: (-found[0], found[1].label)))
+    return with_token, with_both
+
+
+def _may_lead(
+    with_token: Counter[str],
+    with_both: Counter[tuple[str, str]],
+    seen: Counter[str],
+    sizes: Counter[str],
+    strength: float,
+) -> bool:
+    """Whether a word can still reach an F1 score of `strength`, after some texts: `seen` of all `sizes` by label.
+
+    At best it is in all texts of its label that were not seen, and in no other.
+    """
+    for label, size in sizes.items():
+        unseen = size - seen[label]
+        if 2 * unseen / (unseen + size) >= strength:
+            return True
+        for (token, other), both in with_both.items():
+            if other == label and 2 * (both + unseen) / (with_token[token] + unseen + size) >= strength:
+                return True
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

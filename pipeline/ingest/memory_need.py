@@ -1,8 +1,9 @@
 """What a worker of a job needs in memory: known from the job file, before anything is read."""
 
 from pipeline.config import JobConfig
-from pipeline.ingest.settle import PASS_BYTES
 
+#: Memory that one task of a pass may take.
+PASS_BYTES = 256_000_000
 #: An idle worker with everything imported and compiled, and how many times over a block is in memory while it is read,
 #: cleaned and written. `benchmarks.memory` measures both.
 IDLE_BYTES = 300_000_000

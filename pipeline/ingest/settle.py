@@ -22,14 +22,13 @@ from pipeline.ingest.dedupe.resolve import Found, resolve_exact, resolve_near
 from pipeline.ingest.dedupe.strangers import ReferenceSpec, resolve_references
 from pipeline.ingest.dedupe_config import NearConfig
 from pipeline.ingest.disagreements import Disagreement, disagreement
+from pipeline.ingest.memory_need import PASS_BYTES
 from pipeline.ingest.stage_block import BlockSummary, KeySpec, counted, repeats_of, write_block_keys, write_fates
 from pipeline.ledger import DUPLICATE, FILTERED, REJECTED, Ledger
 from storage.fingerprint import fingerprint_of
 from storage.parquet import write_part
 from storage.scan import DataFile, Span, file_schema, read_span, spans_of
 
-#: Memory that one task of a pass may take.
-PASS_BYTES = 256_000_000
 #: Stored rows that one task looks at, by what they take in their file: several times that in memory.
 STORED_BYTES = 32_000_000
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import uint64
 
 from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.dedupe.shingles import prepared
@@ -84,7 +83,7 @@ def _small_tokens(data: Any, offsets: Any, valid: Any, classes: Any, bound: Any,
             count = tokenize(data, start, stop, decided(data, start, stop, AUTO, classes), classes, hashes)
             total += count
             for i in range(count):
-                if hashes[i] <= uint64(bound):
+                if hashes[i] <= np.uint64(bound):
                     out[used] = hashes[i]
                     used += 1
     return total, used

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import uint64
 
 from pipeline.ingest.dedupe.tokens import AUTO, CHARACTERS, CLASSES, OUTSIDE, decided
 from pipeline.ingest.dedupe.tokens import point_at as point_and_width
@@ -113,14 +112,14 @@ def _is_pair(buffer: Any, starts: Any, ends: Any, unit: Any, kinds: Any) -> Any:
 def _hashed(buffer: Any, first: Any, last: Any) -> Any:
     value = np.uint64(0xCBF29CE484222325)
     for i in range(first, last):
-        value = (value ^ uint64(buffer[i])) * np.uint64(0x100000001B3)
+        value = (value ^ np.uint64(buffer[i])) * np.uint64(0x100000001B3)
     return mixed(value)
 
 
 @kernel
 def _slot_of(slots: Any, hashes: Any, value: Any) -> Any:
     """Where the token with this hash is, or is to be put."""
-    slot = np.int64(value & uint64(len(slots) - 1))
+    slot = np.int64(value & np.uint64(len(slots) - 1))
     while slots[slot] >= 0 and hashes[slots[slot]] != value:
         slot = (slot + 1) & (len(slots) - 1)
     return slot

@@ -139,6 +139,21 @@ def test_nothing_listens_beyond_loopback_and_nothing_is_left_behind(tmp_path, pr
     assert not alive
 
 
+def _born():
+    """Which process this one is a fork of, what it had loaded by then, and where it logs to."""
+    return os.getppid(), "pipeline.ingest.partition" in sys.modules, Path("/proc/self/fd/2").readlink()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forks on Linux alone")
+def test_workers_are_forks_of_one_process_that_has_loaded_what_tasks_need(tmp_path):
+    with open_cluster(ClusterConfig(workers=2), tmp_path) as client:
+        born = list(client.run(_born).values())
+        told = {log.name for _, _, log in born}
+        assert {loaded for _, loaded, _ in born} == {True}
+        assert len({parent for parent, _, _ in born}) == 1
+        assert told == {"worker-0.log", "worker-1.log"}
+
+
 def test_no_worker_left_is_an_error_not_a_wait_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr("cluster.execute._WITHOUT_WORKERS_S", 1.0)
     with open_cluster(ClusterConfig(workers=1), tmp_path) as client:
@@ -319,7 +334,7 @@ class Last(commands.Command):
         os._exit(1)
 
 commands.Command = Last
-commands.start_scheduler("127.0.0.1", None, Path("scratch"), Path("logs"), {}, 60.0)
+commands.launch_scheduler("127.0.0.1", None, Path("scratch"), Path("logs"), {})
 """
 
 

@@ -10,3 +10,10 @@ def test_a_run_starts_without_what_only_training_needs():
     look = "import sys, textmill.cli.run; print(*sorted({'sklearn', 'dask_ml'} & set(sys.modules)))"
     ended = subprocess.run([sys.executable, "-c", look], capture_output=True, check=True, timeout=DEADLINE_S)
     assert ended.stdout.decode().split() == []
+
+
+def test_a_driver_has_its_workers_on_their_way_before_it_loads_what_plans_and_compiles():
+    heavy = {"numba", "pandas", "ftfy", "dask.dataframe", "pipeline.ingest.flow"}
+    look = f"import sys, textmill.cli.run; print(*sorted({heavy} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", look], capture_output=True, check=True, timeout=DEADLINE_S)
+    assert ended.stdout.decode().split() == []

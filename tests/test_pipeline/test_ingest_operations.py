@@ -79,7 +79,7 @@ ORACLES = {
     "collapse": (operation(op="collapse_whitespace"), collapse),
     "strip_control": (operation(op="strip_control"), visible),
     "joiners": (operation(op="strip_control", keep_joiners=True), lambda t: visible(t, joiners=True)),
-    "fix_text": (operation(op="fix_text"), lambda t: ftfy.fix_text(t, REPAIR)),
+    "fix_text": (operation(op="fix_text"), lambda t: ftfy.fix_text(t, ftfy.TextFixerConfig(**REPAIR))),
     "python": (operation(op="python", function="os.path:basename"), lambda t: t.rpartition("/")[2]),
 }
 
@@ -100,7 +100,8 @@ def test_texts_equal_plain_python_and_dead_rows_stay(name, rows):
 def test_fix_text_changes_whatever_ftfy_changes(text):
     damaged = text.encode().decode("latin-1")
     texts, _ = run(operation(op="fix_text"), [damaged, text])
-    assert texts == [ftfy.fix_text(damaged, REPAIR), ftfy.fix_text(text, REPAIR)]
+    config = ftfy.TextFixerConfig(**REPAIR)
+    assert texts == [ftfy.fix_text(damaged, config), ftfy.fix_text(text, config)]
 
 
 @running(deadline=None)

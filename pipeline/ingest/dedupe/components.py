@@ -14,7 +14,6 @@ from typing import Any
 import dask
 import numpy as np
 import numpy.typing as npt
-from numba import uint64
 
 from pipeline.execute import Execute
 from pipeline.ingest.dedupe.key_files import bucket_count, bucket_run, read_bucket, write_records
@@ -53,7 +52,7 @@ class EdgeFile:
 def _mix_all(values: Any) -> Any:
     out = np.empty(len(values), np.uint64)
     for i in range(len(values)):
-        out[i] = mixed(values[i] * uint64(0x9E3779B97F4A7C15) + uint64(0x632BE59BD9B4E019))
+        out[i] = mixed(values[i] * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x632BE59BD9B4E019))
     return out
 
 

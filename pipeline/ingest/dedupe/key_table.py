@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import uint64
 
 from storage.compiled import kernel
 
@@ -12,10 +11,10 @@ from storage.compiled import kernel
 @kernel
 def _find(slots: Any, known_hi: Any, known_lo: Any, hi: Any, lo: Any) -> Any:
     """The slot of a key: it holds the key's number, or -1 where the key is new."""
-    mask = uint64(len(slots) - 1)
+    mask = np.uint64(len(slots) - 1)
     slot = lo & mask
     while slots[slot] >= 0 and (known_hi[slots[slot]] != hi or known_lo[slots[slot]] != lo):
-        slot = (slot + uint64(1)) & mask
+        slot = (slot + np.uint64(1)) & mask
     return slot
 
 

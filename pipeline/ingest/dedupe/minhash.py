@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import uint64
 
 from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.dedupe.shingles import prepared, settings_of, shingles_of
@@ -101,15 +100,15 @@ def _band_keys(
         taking[row] = True
         signature[:] = np.uint32(0xFFFFFFFF)
         for i in range(count):
-            _lower(signature, factors, addends, np.uint32(shingle_hash(hashes, i, size) >> uint64(32)))
-        total = uint64(0)
+            _lower(signature, factors, addends, np.uint32(shingle_hash(hashes, i, size) >> np.uint64(32)))
+        total = np.uint64(0)
         for band in range(keys.shape[1]):
-            key = uint64(band)
+            key = np.uint64(band)
             for j in range(band * values, (band + 1) * values):
-                key = mixed(key * uint64(0x9E3779B97F4A7C15) ^ uint64(signature[j]))
+                key = mixed(key * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(signature[j]))
             keys[row, band] = key
             total = mixed(total ^ key)
-        whole[row] = np.uint32(total >> uint64(32))
+        whole[row] = np.uint32(total >> np.uint64(32))
     return taking
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import uint64
 
 from storage.compiled import kernel
 from storage.murmur import mixed, murmur128
@@ -22,7 +21,7 @@ def _hash_rows(data: Any, offsets: Any, valid: Any, keys: Any) -> None:
     for row in range(len(valid)):
         h1, h2 = keys[row, 0], keys[row, 1]
         if valid[row]:
-            h1, h2 = murmur128(data, uint64(offsets[row]), uint64(offsets[row + 1]), h1, h2)
+            h1, h2 = murmur128(data, np.uint64(offsets[row]), np.uint64(offsets[row + 1]), h1, h2)
         else:
             h1, h2 = mixed(h1 ^ _NULL), mixed(h2 + _NULL)
         keys[row, 0], keys[row, 1] = h1, h2

@@ -7,7 +7,6 @@ same in every version of Unicode that they may know.
 from typing import Any
 
 import numpy as np
-from numba import uint64
 
 from storage.compiled import kernel
 from storage.murmur import mixed
@@ -138,7 +137,7 @@ def tokenize(data: Any, start: Any, stop: Any, mode: Any, classes: Any, hashes: 
             if not open_word:
                 value = _START
             for j in range(i, i + width):
-                value = (value ^ uint64(data[j])) * _FNV
+                value = (value ^ np.uint64(data[j])) * _FNV
             if single:
                 hashes[count] = mixed(value)
                 count += 1
@@ -154,8 +153,8 @@ def tokenize(data: Any, start: Any, stop: Any, mode: Any, classes: Any, hashes: 
 @kernel
 def shingle_hash(hashes: Any, first: Any, size: Any) -> Any:
     """The hash of `size` tokens in order."""
-    value = uint64(size)
+    value = np.uint64(size)
     for j in range(first, first + size):
         value = (value ^ hashes[j]) * _ORDER
-        value ^= value >> uint64(29)
+        value ^= value >> np.uint64(29)
     return mixed(value)

@@ -2,13 +2,12 @@
 
 import html
 import re
-from functools import cache
-from typing import Literal
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, Literal
 
-import ftfy
 import pyarrow as pa
 import pyarrow.compute as pc
-from ftfy.badness import MOJIBAKE_CATEGORIES
 
 from pipeline.ingest.operations.operation import TextOperation
 from pipeline.ingest.operations.rows import each_text, on_rows
@@ -38,16 +37,16 @@ _BLOCK = "(?i)" + _tag(_BLOCK_ELEMENTS)
 _INLINE = "(?i)" + _tag(_INLINE_ELEMENTS)
 
 #: What ftfy may do here: undo wrong decodings and terminal escapes, and nothing that another operation does.
-REPAIR = ftfy.TextFixerConfig(
-    unescape_html=False,
-    fix_latin_ligatures=False,
-    fix_character_width=False,
-    uncurl_quotes=False,
-    fix_line_breaks=False,
-    remove_control_chars=False,
-    normalization=None,
-    explain=False,
-)
+REPAIR: dict[str, Any] = {
+    "unescape_html": False,
+    "fix_latin_ligatures": False,
+    "fix_character_width": False,
+    "uncurl_quotes": False,
+    "fix_line_breaks": False,
+    "remove_control_chars": False,
+    "normalization": None,
+    "explain": False,
+}
 
 
 class StripHtml(TextOperation):
@@ -92,13 +91,23 @@ class FixText(TextOperation):
         return on_rows(
             texts,
             pc.match_substring_regex(texts, _suspicious()),
-            lambda some: each_text(some, lambda text: ftfy.fix_text(text, REPAIR)),
+            lambda some: each_text(some, _repairing()),
         )
+
+
+@cache
+def _repairing() -> Callable[[str], str]:
+    # Most jobs repair nothing, and do not wait for it.
+    import ftfy
+
+    return partial(ftfy.fix_text, config=ftfy.TextFixerConfig(**REPAIR))
 
 
 @cache
 def _suspicious() -> str:
     """A pattern found in every text that ftfy would change: most texts, pure Chinese ones too, never reach it."""
+    from ftfy.badness import MOJIBAKE_CATEGORIES
+
     characters = sorted(
         {
             c

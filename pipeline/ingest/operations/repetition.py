@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import uint64
 from pydantic import Field
 
 from pipeline.ingest.dedupe.murmur import text_buffers
@@ -25,15 +24,15 @@ _FNV = np.uint64(0x100000001B3)
 def _line_share(data: Any, start: Any, stop: Any, hashes: Any) -> Any:
     """The share of lines, not counting empty ones, that repeat an earlier line."""
     count = 0
-    value, length = uint64(0), 0
+    value, length = np.uint64(0), 0
     for i in range(start, stop + 1):
         if i == stop or data[i] == 10:
             if length > 0:
                 hashes[count] = mixed(value)
                 count += 1
-            value, length = uint64(0), 0
+            value, length = np.uint64(0), 0
         elif data[i] > 32:
-            value = (value ^ uint64(data[i])) * _FNV
+            value = (value ^ np.uint64(data[i])) * _FNV
             length += 1
     return _repeats(hashes, count) / count if count > 0 else 0.0
 
@@ -69,17 +68,17 @@ def _repeated_share(tokens: Any, count: Any, size: Any, slots: Any) -> Any:
     """The share of tokens in runs of `size` tokens that came before, each token counted once."""
     if count <= size:
         return 0.0
-    room = uint64(16)
-    while room < uint64(2 * count):
-        room *= uint64(2)
-    slots[:room] = uint64(0)
+    room = np.uint64(16)
+    while room < np.uint64(2 * count):
+        room *= np.uint64(2)
+    slots[:room] = np.uint64(0)
     repeated = 0
     i = 0
     while i + size <= count:
-        gram = shingle_hash(tokens, i, size) | uint64(1)
-        slot = (gram >> uint64(1)) & (room - uint64(1))
-        while slots[slot] != uint64(0) and slots[slot] != gram:
-            slot = (slot + uint64(1)) & (room - uint64(1))
+        gram = shingle_hash(tokens, i, size) | np.uint64(1)
+        slot = (gram >> np.uint64(1)) & (room - np.uint64(1))
+        while slots[slot] != np.uint64(0) and slots[slot] != gram:
+            slot = (slot + np.uint64(1)) & (room - np.uint64(1))
         if slots[slot] == gram:
             repeated += size
             i += size

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import DataError
+from pipeline.ingest.dedupe.murmur import text_buffers
 from storage.compiled import kernel
 
 #: Bytes of text that an array of the type `string` can hold.
@@ -95,8 +96,11 @@ def _gather(data: Any, starts: Any, stops: Any, out: Any) -> None:
 def texts_of(new: Rows, kind: pa.DataType) -> pa.Array:
     """The new texts alone, as an array of text type `kind`."""
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(new.stops - new.starts)])
-    out = np.empty(int(offsets[-1]), np.uint8)
-    _gather(new.data, new.starts, new.stops, out)
+    if len(new.rows) and np.array_equal(new.starts[1:], new.stops[:-1]):
+        out = new.data[new.starts[0] : new.stops[-1]]
+    else:
+        out = np.empty(int(offsets[-1]), np.uint8)
+        _gather(new.data, new.starts, new.stops, out)
     places = offsets.astype(np.int64 if pa.types.is_large_string(kind) else np.int32)
     return pa.Array.from_buffers(kind, len(new.rows), [None, pa.py_buffer(places), pa.py_buffer(out)], 0)
 
@@ -104,7 +108,8 @@ def texts_of(new: Rows, kind: pa.DataType) -> pa.Array:
 class Overlay:
     """A text array that several steps change, one after the other, and that is copied once, at the end.
 
-    A step looks at the array for rows that no step before it changed, and at the few new texts for those.
+    A step looks at the array for rows that no step before it changed, and at the few new texts for those: the rows that
+    one step was the first to change are a layer.
 
     Parameters
     ----------
@@ -114,8 +119,7 @@ class Overlay:
 
     def __init__(self, texts: pa.Array) -> None:
         self._texts = texts
-        self._rows = np.zeros(0, np.int64)
-        self._new = pa.array([], texts.type)
+        self._layers: list[tuple[npt.NDArray[np.int64], pa.Array]] = []
         self._untouched = np.ones(len(texts), np.bool_)
 
     def change(
@@ -130,27 +134,33 @@ class Overlay:
         wanted
             Which rows to look at, shape (rows,).
         """
-        again = rewritten(self._new, wanted[self._rows])
+        changed = []
+        for place, (rows, new) in enumerate(self._layers):
+            again = rewritten(new, wanted[rows])
+            self._layers[place] = rows, spliced(new, again)
+            changed.append(rows[again.rows])
         first = rewritten(self._texts, wanted & self._untouched)
-        changed = np.concatenate([self._rows[again.rows], first.rows])
-        self._new = spliced(self._new, again)
         if len(first.rows):
-            rows = np.concatenate([self._rows, first.rows])
-            order = np.argsort(rows, kind="stable")
-            both = pa.concat_arrays([self._new, texts_of(first, self._texts.type)])
-            self._rows, self._new = rows[order], both.take(pa.array(order))
+            self._layers.append((first.rows, texts_of(first, self._texts.type)))
             self._untouched[first.rows] = False
-        return changed
+        return np.concatenate([*changed, first.rows])
 
     def result(self) -> pa.Array:
         """The array after all steps; type and nulls stay."""
-        if not len(self._rows):
+        if not self._layers:
             return self._texts
-        wide = pa.types.is_large_string(self._new.type)
-        _, at, content = self._new.buffers()
-        offsets = np.frombuffer(at, np.int64 if wide else np.int32, len(self._new) + 1).astype(np.int64)
-        data = np.frombuffer(content, np.uint8) if content is not None and content.size else np.zeros(0, np.uint8)
-        return spliced(self._texts, Rows(self._rows, data, offsets[:-1], offsets[1:]))
+        rows = np.concatenate([rows for rows, _ in self._layers])
+        order = np.argsort(rows, kind="stable")
+        data, starts, stops, used = [], [], [], 0
+        for _, new in self._layers:
+            content, offsets, _valid = text_buffers(new)
+            places = offsets.astype(np.int64) + used
+            data.append(content)
+            starts.append(places[:-1])
+            stops.append(places[1:])
+            used += len(content)
+        new_rows = Rows(rows[order], np.concatenate(data), np.concatenate(starts)[order], np.concatenate(stops)[order])
+        return spliced(self._texts, new_rows)
 
 
 def at_least_one(size: int) -> int:
