@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import Any
 
+import dask
 from dask._task_spec import convert_legacy_graph
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
@@ -30,6 +31,7 @@ _TOGETHER = 64
 _MANY = 1_000
 _TURNS = 20
 _LARGEST_BATCH = 64
+_LARGEST_GRAPH = "4 GiB"
 
 
 def batch_for(tasks: int, threads: int) -> int:
@@ -166,11 +168,14 @@ class ClientExecute:
         return self._checkpoints.prepare(stage, tasks, batch)
 
     def _started(self, tasks: Sequence[Any], prepared: Prepared | None, stage: str) -> list[Future]:
+        if prepared is None:
+            graph, keys = packed(convert_legacy_graph(merged_graph(tasks))), [task.key for task in tasks]
+        else:
+            graph, keys = prepared.graph, list(prepared.pending)
         try:
-            if prepared is None:
-                graph = packed(convert_legacy_graph(merged_graph(tasks)))
-                return list(self._client.get(graph, [task.key for task in tasks], sync=False))
-            return list(self._client.get(prepared.graph, list(prepared.pending), sync=False))
+            # Dask's advice to pass data by other means is for graphs that hold data.
+            with dask.config.set({"distributed.admin.large-graph-warning-threshold": _LARGEST_GRAPH}):
+                return list(self._client.get(graph, keys, sync=False))
         except OSError as error:
             raise self._lost(stage) or ClusterLostError(stage, str(error)) from error
 

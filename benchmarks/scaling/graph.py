@@ -41,7 +41,8 @@ from storage.parquet import StagedPart, write_part
 from storage.store import Store
 from storage.versions import REPLACE, CommitRequest
 
-_PART = "one.parquet"
+#: File systems bear some ten thousand links to one file.
+_MOST_LINKS = 30_000
 _LOOK_S = 0.1
 
 
@@ -95,7 +96,7 @@ def _linked(partition: pd.DataFrame, numbers: pd.DataFrame, work: BlockWork) -> 
     number, folder = int(numbers["number"].iloc[0]), Path(work.folder)
     path = folder / f"part-{number:06d}.parquet"
     path.unlink(missing_ok=True)
-    os.link(folder / _PART, path)
+    os.link(folder / f"one-{number // _MOST_LINKS}.parquet", path)
     facts = json.loads((folder / "one.json").read_bytes())
     part = StagedPart(path=str(path), rows=1, bytes=facts["bytes"], sha256=facts["sha256"])
     summary = BlockSummary(
@@ -158,7 +159,8 @@ def graph_cost(blocks: int, workers: int, folder: Path) -> GraphCost:
     store = Store.open(folder / "store", create=True)
     staging = store.staging("graph")
     table = pa.table({"id": ["1"], "text": ["a"], "label": ["a"]})
-    one = write_part(table, staging / _PART)
+    for at in range(0, blocks, _MOST_LINKS):
+        one = write_part(table, staging / f"one-{at // _MOST_LINKS}.parquet")
     (staging / "one.json").write_text(json.dumps({"bytes": one.bytes, "sha256": one.sha256}))
     plan = plan_source(job.source, folder, run_here, staging / "unpacked")
     work = BlockWork(schema=plan.schema, operations=(), checks=(), folder=str(staging), label=None, keys=None)

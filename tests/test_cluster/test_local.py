@@ -74,6 +74,12 @@ def test_results_come_in_the_order_of_the_tasks_with_progress_told(client):
     assert execute.seconds["double"] > 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_large_graph_is_no_reason_for_advice(client):
+    texts = [f"{number}" * 2_000_000 for number in range(8)]
+    assert ClientExecute(client, Silence(), 60, 0)("length", [delayed(len)(text) for text in texts]) == [2_000_000] * 8
+
+
 def test_a_task_s_own_error_arrives_as_it_was_raised(client):
     with pytest.raises(ValueError, match="number 3"):
         ClientExecute(client, Silence(), 60, 0)("fail", [delayed(fail)(3)])
