@@ -10,7 +10,8 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,53 +97,47 @@ def export_version(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CarriedFolderError(str(folder), "not an empty folder", "Name a new one.")
+    with _whole_or_not_there(folder):
+        listed: dict[str, str] = {}
+        # Names say the order, whatever the files were called before.
+        for index, file in enumerate(snapshot.files):
+            name = f"data/{index:06d}.parquet"
+            if snapshot.uniform:
+                _take(folder, name, place_at(file.path), listed)
+            else:
+                # With all columns, so that the folder needs nothing but a Parquet reader.
+                listed[name] = write_batches(iter_file(file, snapshot.schema), snapshot.schema, folder / name).sha256
+        for index, fate in enumerate(fates):
+            _take(folder, f"fates/{index:06d}.parquet", place_at(fate.path), listed)
+        for model, (source, _) in models.items():
+            for path in sorted(source.rglob("*")):
+                if path.is_file():
+                    _take(folder, f"models/{model}/{path.relative_to(source)}", path, listed)
+        manifest = {
+            "format": _FORMAT,
+            "version": dict(facts),
+            "schema": snapshot.schema.serialize().to_pybytes().hex(),
+            "fingerprint": fingerprint.to_dict(),
+            "run": dict(run),
+            "models": {model: dict(record) for model, (_, record) in models.items()},
+            "files": listed,
+        }
+        write_atomic(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2, default=str).encode())
+
+
+@contextmanager
+def _whole_or_not_there(folder: Path) -> Iterator[None]:
+    """A block that fills a folder; where it fails, all that it has written there is removed."""
     was_there = folder.exists()
     with explained(folder):
         try:
-            _export(folder, snapshot, fingerprint, facts, fates=fates, run=run, models=models)
+            yield
         except BaseException:
             for name in ("data", "fates", "models"):
                 shutil.rmtree(folder / name, ignore_errors=True)
             if not was_there and folder.exists():
                 folder.rmdir()
             raise
-
-
-def _export(
-    folder: Path,
-    snapshot: Snapshot,
-    fingerprint: Fingerprint,
-    facts: Mapping[str, Any],
-    *,
-    fates: Sequence[FatesFile],
-    run: Mapping[str, Any],
-    models: Mapping[str, tuple[Path, Mapping[str, Any]]],
-) -> None:
-    listed: dict[str, str] = {}
-    # Names say the order, whatever the files were called before.
-    for index, file in enumerate(snapshot.files):
-        name = f"data/{index:06d}.parquet"
-        if snapshot.uniform:
-            _take(folder, name, place_at(file.path), listed)
-        else:
-            # With all columns, so that the folder needs nothing but a Parquet reader.
-            listed[name] = write_batches(iter_file(file, snapshot.schema), snapshot.schema, folder / name).sha256
-    for index, fate in enumerate(fates):
-        _take(folder, f"fates/{index:06d}.parquet", place_at(fate.path), listed)
-    for model, (source, _) in models.items():
-        for path in sorted(source.rglob("*")):
-            if path.is_file():
-                _take(folder, f"models/{model}/{path.relative_to(source)}", path, listed)
-    manifest = {
-        "format": _FORMAT,
-        "version": dict(facts),
-        "schema": snapshot.schema.serialize().to_pybytes().hex(),
-        "fingerprint": fingerprint.to_dict(),
-        "run": dict(run),
-        "models": {model: dict(record) for model, (_, record) in models.items()},
-        "files": listed,
-    }
-    write_atomic(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2, default=str).encode())
 
 
 def _take(folder: Path, name: str, source: Place, listed: dict[str, str]) -> None:
