@@ -21,13 +21,13 @@ WATCH_PARENT = "cluster.providers.parent_watch"
 WATCH_INPUT = "cluster.providers.input_watch"
 _LOG = "cluster.worker_log"
 
-#: Workers keep memory between blocks: pages that one block gives back are asked for by the next, and given back to the
-#: system in between they cost a quarter of a block's CPU time. With one arena for all threads little is kept twice.
+#: Arrow's memory stays with a worker for a second after a block: pages that one block gives back are asked for by the
+#: next, and given back to the system in between they cost CPU time. What Python and NumPy free is given back at once,
+#: in one arena for all threads: kept, it grows with the number of blocks.
 KEEP_MEMORY = {
     "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": "268435456",
-    "MALLOC_TRIM_THRESHOLD_": "268435456",
-    "MIMALLOC_PURGE_DELAY": "5000",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+    "MIMALLOC_PURGE_DELAY": "1000",
 }
 
 
