@@ -206,14 +206,13 @@ def _may_lead(
 
     At best it is in all texts of its label that were not seen, and in no other.
     """
-    for label, size in sizes.items():
-        unseen = size - seen[label]
-        if 2 * unseen / (unseen + size) >= strength:
-            return True
-        for (token, other), both in with_both.items():
-            if other == label and 2 * (both + unseen) / (with_token[token] + unseen + size) >= strength:
-                return True
-    return False
+    unseen = {label: size - seen[label] for label, size in sizes.items()}
+    if any(2 * unseen[label] / (unseen[label] + size) >= strength for label, size in sizes.items()):
+        return True
+    return any(
+        2 * (both + unseen[label]) / (with_token[token] + unseen[label] + sizes[label]) >= strength
+        for (token, label), both in with_both.items()
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
