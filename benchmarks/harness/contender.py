@@ -52,8 +52,9 @@ class Case:
     ----------
     equal
         Outputs that all contenders must give, and give alike; an empty tuple says that nothing can be compared.
-    alike
-        Measures that all contenders must give, and how far apart they may lie: a quality that chance moves.
+    no_worse
+        Measures of quality (larger is better) that all contenders must give, and by how much textmill's may lie below
+        another's: chance moves it. Whoever lies above may be faster by leaving work out, so textmill may not.
     work
         How much is done, by unit (``{"bytes": 1_000_000_000, "rows": 5_000_000}``): rates are computed from it.
     cores
@@ -68,7 +69,7 @@ class Case:
     work: Mapping[str, float]
     targets: Sequence[Target] = ()
     cores: int | None = None
-    alike: Mapping[str, float] = field(default_factory=dict)
+    no_worse: Mapping[str, float] = field(default_factory=dict)
     limit_s: float = 3600.0
 
 

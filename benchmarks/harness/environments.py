@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import benchmarks
+from pipeline.errors import PipelineError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,7 @@ class Environment:
     requirements: tuple[str, ...]
 
 
-class EnvironmentFailedError(RuntimeError):
+class EnvironmentFailedError(PipelineError):
     """A peer's packages could not be installed; its message is pip's last words."""
 
 

@@ -7,11 +7,12 @@ from typing import Any
 from benchmarks.harness.contender import OURS, Case, Contender
 from benchmarks.harness.figures import Measured, Sample
 from benchmarks.harness.running import run_once
+from pipeline.errors import PipelineError
 
 Tell = Callable[[str], None]
 
 
-class OutputsDifferError(RuntimeError):
+class OutputsDifferError(PipelineError):
     """Contenders did different work: no time of theirs may be compared."""
 
 
@@ -55,21 +56,21 @@ def _turn(contenders: Sequence[Contender], number: int) -> list[Contender]:
 def _agree(case: Case, agreed: dict[str, Any], sample: Sample) -> None:
     """Nothing where the outputs are those of the runs before; `agreed` learns them from the first."""
     _require_none(case, sample, set(case.equal) - set(sample.outputs), "its output")
-    _require_none(case, sample, set(case.alike) - set(sample.measures), "what it measured")
+    _require_none(case, sample, set(case.no_worse) - set(sample.measures), "what it measured")
     for key in case.equal:
         value = sample.outputs[key]
         if agreed.setdefault(key, value) != value:
             raise OutputsDifferError(
                 f"{case.name}: {key} of {sample.contender} is {value!r}, of the contenders before it {agreed[key]!r}"
             )
-    for key, most in case.alike.items():
-        value = sample.measure(key)
-        least, largest = agreed.get(key, (value, value))
-        agreed[key] = min(least, value), max(largest, value)
-        if max(largest, value) - min(least, value) > most:
+    for key, most in case.no_worse.items():
+        known = agreed.setdefault(key, {})
+        known[sample.contender] = sample.measure(key)
+        best = max(known, key=known.__getitem__)
+        if OURS in known and known[best] - known[OURS] > most:
             raise OutputsDifferError(
-                f"{case.name}: {key} of {sample.contender} is {value:.4g}, of the contenders before it {least:.4g} to "
-                f"{largest:.4g}; they may lie {most:g} apart"
+                f"{case.name}: {key} of {OURS} is {known[OURS]:.4g}, of {best} {known[best]:.4g}; it may lie {most:g} "
+                "below"
             )
 
 

@@ -16,13 +16,14 @@ from benchmarks.harness.contender import Case, Contender
 from benchmarks.harness.environments import import_path, python_of
 from benchmarks.harness.figures import Sample
 from benchmarks.harness.process_tree import Watched
+from pipeline.errors import PipelineError
 
 #: How often the memory of the process tree is looked at: as often as this, unless looking would take more of a core
 #: than its share.
 _WATCH_S, _SHARE, _LONGEST_S = 0.05, 0.03, 2.0
 
 
-class ContenderFailedError(RuntimeError):
+class ContenderFailedError(PipelineError):
     """A contender ended without a result; its message is the end of what it wrote."""
 
 

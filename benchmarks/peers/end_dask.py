@@ -38,7 +38,7 @@ def work(files: list[str], first_test_id: int, scratch: str, threads: int, **_: 
             vectorizer.transform(train["text"].to_bag()), train["label"].astype(object).to_dask_array(lengths=True)
         )
         model = Incremental(
-            SGDClassifier(loss="log_loss", alpha=0.1 / len(labels), average=True, random_state=0), shuffle_blocks=False
+            SGDClassifier(loss="log_loss", alpha=0.3 / len(labels), average=True, random_state=0), shuffle_blocks=False
         )
         classes = sorted(back["label"].unique().compute())
         for _number in range(_PASSES):

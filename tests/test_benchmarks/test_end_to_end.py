@@ -33,7 +33,7 @@ def test_every_peer_has_targets_and_textmill_comes_first(case: Case) -> None:
     names = [contender.name for contender in case.contenders]
     assert names == [OURS, *(name for name, *_ in end_to_end.PEERS)]
     assert [target.needs[0] for target in case.targets] == names[1:] * 2
-    assert set(case.alike) == {"accuracy"}
+    assert set(case.no_worse) == {"accuracy"}
 
 
 @pytest.mark.timeout(600)
