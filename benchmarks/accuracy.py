@@ -8,7 +8,6 @@ within half a point of the reference program's, or above it. Exit status 1 where
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -20,6 +19,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.corpora import CORPORA, Corpus
+from benchmarks.harness.scripted import begun, write_record
+from benchmarks.harness.tables import verdict_lines
+from benchmarks.harness.targets import Verdict, judged
 from benchmarks.reference import score, split, through_sqlite
 from cluster.driver import run_job
 from pipeline.config import parse_job
@@ -80,6 +82,19 @@ def table(results: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def verdicts(results: Sequence[dict[str, Any]]) -> list[Verdict]:
+    """Whether textmill is as good on each corpus."""
+    return [
+        judged(
+            f"accuracy on {result['corpus']} beyond the reference program's",
+            result["textmill"]["accuracy"] - result["reference"]["accuracy"],
+            at_least=-TOLERANCE,
+            issue=5,
+        )
+        for result in results
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 where the claim holds on every corpus that was found, else 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -87,17 +102,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="*", choices=sorted(CORPORA), default=sorted(CORPORA))
     parser.add_argument("--json", type=Path, help="write all figures here too")
     options = parser.parse_args(arguments)
-    results = []
+    facts, results = begun("benchmarks.accuracy", arguments), []
     for name in options.only:
         with tempfile.TemporaryDirectory() as scratch:
             results.append(compare(CORPORA[name], options.data / name, Path(scratch)))
         print(table(results[-1:]).splitlines()[-1], flush=True)
     print(table(results))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
-    short = [r["corpus"] for r in results if r["textmill"]["accuracy"] < r["reference"]["accuracy"] - TOLERANCE]
-    print(f"falls short on: {', '.join(short)}" if short else "the claim holds on every corpus")
-    return 1 if short else 0
+    write_record(options.json, {**facts, "corpora": results})
+    judgement = verdicts(results)
+    print("\n".join(verdict_lines(judgement)))
+    return int(any(not verdict.holds for verdict in judgement))
 
 
 if __name__ == "__main__":

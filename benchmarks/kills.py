@@ -4,7 +4,7 @@ Claim: however often a process dies amid commits, deletions, upserts, compaction
 opens, the last acknowledged version has the rows that its fingerprint says, nothing but orphans is found, and a vacuum
 removes those.
 
-    python -m benchmarks.kills --rounds 200
+    python -m benchmarks.kills --rounds 200 [--json FILE]
 """
 
 import argparse
@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from benchmarks.harness.scripted import begun, write_record
+from benchmarks.harness.targets import Verdict, judged
 from storage.arranging.plan import Arrangement
 from storage.fingerprint import fingerprint_of
 from storage.parquet import write_part
@@ -136,20 +138,28 @@ def rounds(uri: str, count: int, seed: int = 0) -> Counter[str]:
     return killed
 
 
+def verdicts(rounds_survived: int) -> list[Verdict]:
+    """Whether the store survived enough."""
+    return [judged("kills after each of which the store was whole", float(rounds_survived), at_least=200, issue=4)]
+
+
 def main() -> None:
     """Nothing; the counts are on stdout."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="write all figures here too")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
         work(given.work, given.seed)
+    facts = begun("benchmarks.kills")
     with tempfile.TemporaryDirectory() as folder:
         uri = str(Path(folder) / "store")
-        killed = rounds(uri, given.rounds, given.seed)
+        killed = dict(rounds(uri, given.rounds, given.seed).most_common())
         versions = len(Store.open(uri).versions(_NAME))
-    print(f"{given.rounds} kills, {versions} versions, no damage; killed amid: {dict(killed.most_common())}")
+    print(f"{given.rounds} kills, {versions} versions, no damage; killed amid: {killed}")
+    write_record(given.json, {**facts, "rounds": given.rounds, "versions": versions, "killed": killed})
 
 
 if __name__ == "__main__":

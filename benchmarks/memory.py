@@ -14,6 +14,7 @@ files that are mapped into memory, which the system takes back when it needs the
 
 import argparse
 import json
+import math
 import re
 import subprocess
 import sys
@@ -27,11 +28,16 @@ from pathlib import Path
 import psutil
 
 from benchmarks.generate import csv_chunks
+from benchmarks.harness.scripted import begun, write_record
+from benchmarks.harness.tables import markdown, verdict_lines
+from benchmarks.harness.targets import Verdict, judged
 from pipeline.settings import parse_size
 
 _FILES = 4
 _LOOK_S = 0.1
 _GROWTH, _SLACK_BYTES = 1.1, 50_000_000
+#: The last stage of a run -> the issue that promises flat memory for it.
+_ISSUES = {"ingest": 3, "train": 5}
 _JOB = """
 name = "memory"
 store = "store"
@@ -159,33 +165,40 @@ def _bytes_of(process: psutil.Process) -> int:
 
 def table(found: Sequence[Peaks]) -> str:
     """The peaks as a Markdown table."""
-    lines = [
-        "| input GB | rows read | rows kept | seconds | worker MB | promised MB | driver MB | scheduler MB |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {one.input_bytes / 1e9:.2f} | {one.rows_read:,} | {one.rows_kept:,} | {one.seconds:.0f} "
-        f"| {one.worker_bytes / 1e6:.0f} | {one.promised_bytes / 1e6:.0f} | {one.driver_bytes / 1e6:.0f} "
-        f"| {one.scheduler_bytes / 1e6:.0f} |"
+    head = ["input GB", "rows read", "rows kept", "seconds", "worker MB", "promised MB", "driver MB", "scheduler MB"]
+    rows = [
+        (
+            f"{one.input_bytes / 1e9:.2f}",
+            f"{one.rows_read:,}",
+            f"{one.rows_kept:,}",
+            f"{one.seconds:.0f}",
+            *(
+                f"{size / 1e6:,.0f}"
+                for size in (one.worker_bytes, one.promised_bytes, one.driver_bytes, one.scheduler_bytes)
+            ),
+        )
         for one in found
     ]
-    return "\n".join(lines)
+    return markdown(head, rows)
 
 
-def shortfalls(found: Sequence[Peaks]) -> list[str]:
-    """Where the claim does not hold."""
-    first, last = found[0], found[-1]
-    short = []
+def verdicts(found: Sequence[Peaks], stage: str) -> list[Verdict]:
+    """Whether the peaks stay flat, and a worker's below what was promised."""
+    first, last, issue = found[0], found[-1], _ISSUES[stage]
+    grown = f"from {first.input_bytes / 1e9:.2g} to {last.input_bytes / 1e9:.2g} GB"
+    told = []
     for kind in ("worker", "driver", "scheduler"):
         before, after = (getattr(one, f"{kind}_bytes") for one in (first, last))
-        if after > max(before * _GROWTH, before + _SLACK_BYTES):
-            short.append(f"the {kind} grew from {before / 1e6:.0f} to {after / 1e6:.0f} MB")
-    short += [
-        f"a worker took {one.worker_bytes / 1e6:.0f} MB of the {one.promised_bytes / 1e6:.0f} MB that were promised"
-        for one in found
-        if one.worker_bytes > one.promised_bytes
-    ]
-    return short
+        told.append(
+            judged(
+                f"peak of the {kind} {grown}, over that of the first size",
+                after / before if before else math.inf,
+                at_most=max(_GROWTH, 1 + _SLACK_BYTES / before) if before else _GROWTH,
+                issue=issue,
+            )
+        )
+    shares = [one.worker_bytes / one.promised_bytes if one.promised_bytes else math.inf for one in found]
+    return [*told, judged("peak of a worker over what the run promised", max(shares), at_most=1.0, issue=issue)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -194,12 +207,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", nargs="+", default=["1GB", "10GB"], help="inputs, smallest first")
     parser.add_argument("--block", default="64MB")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--stage", choices=("ingest", "train"), default="ingest", help="the last stage of the run")
+    parser.add_argument("--stage", choices=tuple(_ISSUES), default="ingest", help="the last stage of the run")
     parser.add_argument("--near", action="store_true", help="leave out near-duplicates too")
     parser.add_argument("--folder", type=Path, help="where to write; a temporary folder where not given")
     parser.add_argument("--json", type=Path, help="write all figures here too")
     given = parser.parse_args(arguments)
-    found = []
+    facts, found = begun("benchmarks.memory", arguments), []
     for size in given.sizes:
         with tempfile.TemporaryDirectory(prefix="textmill-memory-", dir=given.folder) as folder:
             found.append(
@@ -214,11 +227,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         print(table(found[-1:]), flush=True)
     print(table(found))
-    if given.json:
-        given.json.write_text(json.dumps([asdict(one) for one in found], indent=1))
-    short = shortfalls(found)
-    print("; ".join(short) if short else "the claim holds")
-    return 1 if short else 0
+    write_record(given.json, {**facts, "stage": given.stage, "peaks": [asdict(one) for one in found]})
+    judgement = verdicts(found, given.stage)
+    print("\n".join(verdict_lines(judgement)))
+    return int(any(not one.holds for one in judgement))
 
 
 if __name__ == "__main__":

@@ -1,26 +1,28 @@
 """``docs/benchmarks.md`` with its plots, made of recorded runs.
 
-    textmill bench SUITE --peers --json > docs/benchmarks/runs/SUITE.json
-    python -m benchmarks.scaling.suite --json docs/benchmarks/runs/scaling-plan.json
-    python -m benchmarks.scaling.graph --json docs/benchmarks/runs/graph.json
-    python -m benchmarks.soak --json docs/benchmarks/runs/soak.json
-    python -m benchmarks.page
+    python -m benchmarks.record --only NAME     measure, and leave docs/benchmarks/runs/NAME.json
+    python -m benchmarks.page                   the page anew, of all that is recorded
 
 Whatever was recorded is shown, losses first. A test fails where page and recorded runs do not fit.
 """
 
 import json
 import re
+import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.contender import OURS
+from benchmarks.harness.machine import machine_told
 from benchmarks.harness.recorded import BenchRun, CaseResult, from_dict
 from benchmarks.harness.tables import case_table, markdown
+from benchmarks.harness.targets import Verdict
 from benchmarks.plots import Bar, bars
-from benchmarks.scaling.page import graph_section, plan_plot, plan_section
+from benchmarks.scaling.page import plan_plot
+from benchmarks.sections import KINDS, in_order, kind_of, section
+from benchmarks.suites import MODULES, suite
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 _HEAD = "<!-- Made by `python -m benchmarks.page` from docs/benchmarks/runs; change those, not this page. -->\n"
@@ -29,8 +31,8 @@ _INTRO = """# Benchmarks
 Everything here can be repeated with the command above each table. Contenders run in child processes, in turns, on the
 same input; what they wrote is compared before any time counts, in every round. Times are medians with the least and
 the most; "against itself" is how far two runs of textmill in one round lay apart, which is what this machine does by
-chance. Peak memory is that of the whole process tree. Targets were set before anything was measured; those that were
-missed come first.
+chance. Peak memory is that of the whole process tree. Targets were set before anything was measured, most of them by
+the issue named; those that were missed come first. All is measured anew by `python -m benchmarks.record`.
 """
 
 
@@ -40,52 +42,63 @@ def pages(runs: Path) -> dict[str, str]:
     suites = {
         name: from_dict({key: value for key, value in facts.items() if key != "changes"})
         for name, facts in recorded.items()
-        if "cases" in facts and "started_at" in facts
+        if "settings" in facts
     }
+    others = {name: recorded[name] for name in in_order([name for name in recorded if name not in suites])}
     files: dict[str, str] = {}
-    parts = [_HEAD, _INTRO, *_targets(suites.values())]
+    parts = [_HEAD, _INTRO, *_targets(suites.values(), others)]
     for name, run in suites.items():
         parts += _suite_section(name, run, files)
-    if plan := recorded.get("scaling-plan"):
-        parts += plan_section(plan)
-        files["benchmarks/plan.svg"] = plan_plot(plan)
-    if graph := recorded.get("graph"):
-        parts += graph_section(graph)
-    for name in sorted(recorded, reverse=True):
-        if name.startswith("soak"):
-            parts += _soak_section(name, recorded[name])
+    for name, facts in others.items():
+        parts += section(name, facts)
+        if "plan" in facts:
+            files["benchmarks/plan.svg"] = plan_plot(facts)
     return {"benchmarks.md": "\n".join(parts), **files}
 
 
-def _targets(runs: Any) -> Iterator[str]:
+def _targets(runs: Iterable[BenchRun], others: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     order = {"FALLS SHORT": 0, "NOT MEASURED": 1, "PASS": 2}
-    found = [(verdict, case) for run in runs for case in run.cases for verdict in case.verdicts]
+    found = [
+        (verdict, case.suite, case.measured.case) for run in runs for case in run.cases for verdict in case.verdicts
+    ]
+    found += [(verdict, name, "") for name, facts in others.items() for verdict in KINDS[kind_of(name)].verdicts(facts)]
     rows = [
-        (
-            verdict.word,
-            case.suite,
-            case.measured.case,
-            verdict.claim,
-            verdict.wanted,
-            "" if verdict.figure is None else f"{verdict.figure:.3g}",
-        )
-        for verdict, case in sorted(found, key=lambda one: order[one[0].word])
+        (*_told(verdict)[:1], suite, case, *_told(verdict)[1:])
+        for verdict, suite, case in sorted(found, key=lambda one: order[one[0].word])
     ]
     if not rows:
         return
     yield "## Targets\n"
-    yield markdown(("verdict", "suite", "case", "target", "wanted", "found"), rows) + "\n"
+    yield markdown(("verdict", "of", "case", "target", "wanted", "found", "issue"), rows) + "\n"
+
+
+def _told(verdict: Verdict) -> tuple[str, ...]:
+    found = "" if verdict.figure is None else f"{verdict.figure:.3g}"
+    return verdict.word, verdict.claim, verdict.wanted, found, "" if verdict.issue is None else str(verdict.issue)
 
 
 def _suite_section(name: str, run: BenchRun, files: dict[str, str]) -> Iterator[str]:
     yield f"## {name}\n"
-    peers = " --peers" if run.settings.get("peers") else ""
-    suites = " ".join(dict.fromkeys(case.suite for case in run.cases))
-    size, repeats = f"{run.size_bytes / 1e6:g}MB", run.settings.get("repeats")
-    yield f"    textmill bench {suites} --size {size} --repeats {repeats} --seed {run.settings.get('seed')}{peers}\n"
+    suites = list(dict.fromkeys(case.suite for case in run.cases))
+    yield from (f"{suite(one).claim}\n" for one in suites if one in MODULES)
+    yield f"    {command_of(run, suites)}\n"
     yield machine_told(run.machine, run.started_at) + "\n"
+    if environments := run.settings.get("environments"):
+        told = (f"{peer}: {', '.join(pins)}" for peer, pins in environments.items())
+        yield f"In environments of their own: {'; '.join(told)}.\n"
     for case in run.cases:
         yield from _case_section(name, case, files)
+
+
+def command_of(run: BenchRun, suites: Sequence[str]) -> str:
+    """The command that repeats a run."""
+    settings = run.settings
+    words = ["textmill", "bench", *suites, "--size", f"{run.size_bytes / 1e6:g}MB"]
+    words += ["--repeats", str(settings.get("repeats")), "--seed", str(settings.get("seed"))]
+    words += [word for part in settings.get("only") or () for word in ("--case", shlex.quote(part))]
+    if (profile := settings.get("profile", "local")) != "local":
+        words += ["--profile", profile]
+    return " ".join([*words, "--peers"] if settings.get("peers") else words)
 
 
 def _case_section(name: str, case: CaseResult, files: dict[str, str]) -> Iterator[str]:
@@ -107,25 +120,6 @@ def _bars(case: CaseResult) -> str:
         for name, one in sorted(spreads.items(), key=lambda pair: pair[1].median)
     ]
     return bars(f"{case.suite}: {case.measured.case}", "seconds, median of all rounds", found)
-
-
-def machine_told(machine: Mapping[str, Any], when: str = "") -> str:
-    """The machine in a sentence."""
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    return (
-        f"{when + ': ' if when else ''}{machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory_bytes'] / 1e9:.0f} GB, load {machine['load']:g}, {machine['system']}, Python "
-        f"{machine['python']}; {versions}."
-    )
-
-
-def _soak_section(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
-    yield f"## {name}\n"
-    yield f"    python -m benchmarks.soak --minutes {facts['minutes']:g} --rows {facts['rows']}\n"
-    yield machine_told(facts["machine"]) + "\n"
-    yield markdown(("what", "times"), list(facts["counts"].items())) + "\n"
-    broken = [*(f"- BROKEN: {promise}" for promise in facts["broken"])] or ["No promise was broken."]
-    yield "\n".join(broken) + "\n"
 
 
 def write(docs: Path = DOCS) -> list[Path]:

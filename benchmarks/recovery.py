@@ -1,6 +1,6 @@
 """Does a job that is killed anywhere give what it gives undisturbed? Kills with real processes, and counts.
 
-    python -m benchmarks.recovery --rounds 2 --rows 20000
+    python -m benchmarks.recovery --rounds 2 --rows 20000 [--json FILE]
 
 Each case waits until the job's journal says that a stage is over (or the commit has begun), then kills a victim with
 SIGKILL. A driver that is gone is resumed by `textmill resume`. The claim: the same dataset fingerprint and the same
@@ -11,14 +11,13 @@ left, and no file left aside after a vacuum.
 import argparse
 import json
 import os
-import platform
 import random
 import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +25,9 @@ from typing import Any
 
 import psutil
 
+from benchmarks.harness.scripted import begun, write_record
+from benchmarks.harness.tables import markdown, verdict_lines
+from benchmarks.harness.targets import Verdict, judged
 from cluster.job import LOST, Kind
 from cluster.jobs import JobFolder, Jobs
 from cluster.lease import holder_of
@@ -254,18 +256,49 @@ def leftovers(store: Store, dataset: str) -> tuple[str, ...]:
     return tuple(sorted(str(path.relative_to(root)) for path in aside))
 
 
-def summary(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The figures by victim: cases, those that struck, those with another result, and seconds."""
-    lines = [f"{'victim':<22}{'cases':>6}{'struck':>8}{'other result':>14}{'redone':>8}{'least s':>9}{'median s':>10}"]
-    for victim in dict.fromkeys(row["victim"] for row in rows):
-        mine = [row for row in rows if row["victim"] == victim]
-        seconds = sorted(row["seconds"] for row in mine)
-        lines.append(
-            f"{victim:<22}{len(mine):>6}{sum(row['deaths'] > 0 for row in mine):>8}"
-            f"{sum(not row['same'] for row in mine):>14}{sum(row['redone'] for row in mine):>8}"
-            f"{seconds[0]:>9.1f}{statistics.median(seconds):>10.1f}"
+def table(cases: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> str:
+    """The figures by victim as a Markdown table."""
+    rows = []
+    for victim in dict.fromkeys(one["victim"] for one in cases):
+        mine = [one for one in cases if one["victim"] == victim]
+        seconds = sorted(one["seconds"] for one in mine)
+        rows.append(
+            (
+                victim,
+                len(mine),
+                sum(one["deaths"] > 0 for one in mine),
+                sum(_differs(one, wanted) for one in mine),
+                sum(one["redone"] for one in mine),
+                f"{seconds[0]:.1f}",
+                f"{statistics.median(seconds):.1f}",
+            )
         )
-    return lines
+    return markdown(("victim", "cases", "struck", "other result", "blocks redone", "least s", "median s"), rows)
+
+
+def _differs(one: Mapping[str, Any], wanted: Sequence[str]) -> bool:
+    return (one["fingerprint"], one["sha256"]) != tuple(wanted) or one["versions"] != 1
+
+
+def verdicts(cases: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> list[Verdict]:
+    """What was promised of jobs that are killed, given fingerprint and SHA-256 of the undisturbed run."""
+    redone = max((one["redone"] / WORKERS for one in cases), default=0.0)
+    return [
+        judged(f"jobs of {len(cases)} that a kill struck", _sum(one["deaths"] > 0 for one in cases), at_least=1),
+        judged(
+            "jobs with another result than undisturbed",
+            _sum(_differs(one, wanted) for one in cases),
+            at_most=0,
+            issue=6,
+        ),
+        judged("most blocks a worker that a job did again", redone, at_most=1, issue=6),
+        judged("processes left", _sum(one["orphans"] for one in cases), at_most=0, issue=6),
+        judged("files left after a vacuum", _sum(len(one["leftovers"]) for one in cases), at_most=0, issue=6),
+    ]
+
+
+def _sum(counts: Iterable[int]) -> float:
+    return float(sum(counts))
 
 
 def main() -> int:
@@ -276,9 +309,9 @@ def main() -> int:
     parser.add_argument("--victims", nargs="*", choices=VICTIMS, default=VICTIMS)
     parser.add_argument("--moments", nargs="*", choices=MOMENTS, default=MOMENTS)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--json", type=Path, help="write all figures here too")
     given = parser.parse_args()
-    chance = random.Random(given.seed)
+    facts, chance = begun("benchmarks.recovery"), random.Random(given.seed)
     with TemporaryDirectory(prefix="textmill-recovery-") as place:
         job_file = write_corpus(place, rows=given.rows).job
         textmill("run", str(job_file), store=f"{place}/calm")
@@ -292,20 +325,14 @@ def main() -> int:
                     store = Path(place) / "disturbed"
                     # Anywhere within the stage that comes next.
                     found = case(job_file, store, victim, moment, delay_s=chance.random() * 0.5)
-                    same = (found.fingerprint, found.sha256) == wanted and found.versions == 1
-                    # One block a worker may be lost with the answer that nobody has fetched yet.
-                    same = same and found.redone <= WORKERS and not (found.orphans or found.leftovers)
-                    rows.append({**asdict(found), "round": number, "same": same})
-                    print(("ok  " if found.deaths else "none") if same else "BAD ", json.dumps(rows[-1]), flush=True)
-    for line in summary(rows):
-        print(line)
-    bad = sum(not row["same"] for row in rows)
-    struck = sum(row["deaths"] > 0 for row in rows)
-    print(f"{struck} of {len(rows)} cases struck, {bad} with another result")
-    if given.output:
-        machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
-        given.output.write_text(json.dumps({"machine": machine, "wanted": wanted, "cases": rows}, indent=1))
-    return int(bad > 0 or not struck)
+                    rows.append({**asdict(found), "round": number})
+                    kept = all(verdict.holds for verdict in verdicts(rows[-1:], wanted)[1:])
+                    print(("ok  " if found.deaths else "none") if kept else "BAD ", json.dumps(rows[-1]), flush=True)
+                    write_record(given.json, {**facts, "wanted": wanted, "cases": rows})
+    judgement = verdicts(rows, wanted)
+    print(table(rows, wanted))
+    print("\n".join(verdict_lines(judgement)))
+    return int(any(not verdict.holds for verdict in judgement))
 
 
 if __name__ == "__main__":

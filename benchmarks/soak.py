@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,8 @@ from typing import Any
 import psutil
 import pyarrow as pa
 
-from benchmarks.harness.machine import machine_facts
+from benchmarks.harness.scripted import begun, write_record
+from benchmarks.harness.targets import Verdict, judged
 from benchmarks.kills import append_rows
 from benchmarks.recovery import alive, awaited, kill_at, textmill
 from cluster.job import LOST
@@ -255,6 +256,11 @@ def soaked(folder: Path, minutes: float, rows: int, seed: int) -> Diary:
     return soak.diary
 
 
+def verdicts(broken: Sequence[str]) -> list[Verdict]:
+    """Whether every promise was kept."""
+    return [judged("promises broken", float(len(broken)), at_most=0, issue=7)]
+
+
 def main() -> int:
     """0 where every promise was kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -264,18 +270,17 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write all figures here too")
     parser.add_argument("--keep", type=Path, help="a folder for the store, which stays")
     given = parser.parse_args()
+    facts = begun("benchmarks.soak")
     with tempfile.TemporaryDirectory(prefix="textmill-soak-") as scratch:
         diary = soaked(given.keep or Path(scratch), given.minutes, given.rows, given.seed)
-    facts = {
-        "machine": machine_facts(),
+    facts |= {
         "minutes": given.minutes,
         "rows": given.rows,
         "counts": dict(sorted(diary.counts.items())),
         "broken": diary.broken,
     }
     print(json.dumps(facts, indent=1))
-    if given.json:
-        given.json.write_text(json.dumps(facts, indent=1))
+    write_record(given.json, facts)
     return int(bool(diary.broken))
 
 

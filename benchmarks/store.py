@@ -21,8 +21,10 @@ import pyarrow as pa
 from benchmarks import store_pages
 from benchmarks.harness.command import run_suite
 from benchmarks.harness.contender import OURS, Case, Contender, Setting, Suite
+from benchmarks.harness.environments import Environment
 from benchmarks.harness.targets import Target, at_most
 from benchmarks.peers.store_delta import ROUNDS, Operations, rows_of
+from benchmarks.stock import DELTA_LAKE
 from storage.fingerprint import fingerprint_of
 from storage.parquet import write_part
 from storage.store import Store
@@ -112,12 +114,13 @@ def cases(setting: Setting) -> list[Case]:
         laid_out(setting.scratch / f"versions-{count}", ([number] for number in range(count)), REPLACE)
         for count in (versions, _FEW)
     )
-    below = tuple(at_most(operation, _MOST_S) for operation in OPERATIONS)
+    below = tuple(at_most(operation, _MOST_S, issue=4) for operation in OPERATIONS)
     longer = Target(
         claim=f"a commit's time on {versions:,} versions over that on {_FEW}",
         figure=lambda measured: measured.ratio(OURS, FEW, "commit s").median,
         needs=(FEW,),
         at_most=_MOST_TIMES,
+        issue=4,
     )
     return [
         _case(f"{files:,} files", many_files, [], {"files": files}, below, peers=setting.peers),
@@ -142,18 +145,19 @@ def _case(
     *,
     peers: bool,
 ) -> Case:
-    alone = [_contender(PEER, "benchmarks.peers.store_delta:operate", store)] if peers else []
+    alone = [_contender(PEER, "benchmarks.peers.store_delta:operate", store, DELTA_LAKE)] if peers else []
     contenders = [_contender(OURS, "benchmarks.store:operate", store), *others, *alone]
     return Case(name=name, contenders=contenders, equal=("committed", "left"), work=work, targets=targets)
 
 
-def _contender(name: str, run: str, store: str) -> Contender:
+def _contender(name: str, run: str, store: str, environment: Environment | None = None) -> Contender:
     return Contender(
         name=name,
         run=run,
         check="benchmarks.peers.store_delta:outputs",
         prepare="benchmarks.peers.store_delta:copied",
         arguments={"store": store},
+        environment=environment,
     )
 
 

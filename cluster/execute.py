@@ -31,6 +31,9 @@ _TOGETHER = 64
 _MANY = 1_000
 _TURNS = 20
 _LARGEST_BATCH = 64
+#: From so many on, the driver would take longer than threads idle at the end that have only so many turns.
+_VERY_MANY = 10_000
+_FEWEST_TURNS = 4
 _LARGEST_GRAPH = "4 GiB"
 
 
@@ -39,7 +42,9 @@ def batch_for(tasks: int, threads: int) -> int:
 
     Each has its own checkpoint all the same, so that no more is done again than otherwise.
     """
-    return max(1, min(_LARGEST_BATCH, tasks // max(_MANY, _TURNS * threads)))
+    spared = tasks // max(_MANY, _TURNS * threads)
+    crowded = tasks // max(_VERY_MANY, _FEWEST_TURNS * threads)
+    return max(1, min(_LARGEST_BATCH, max(spared, crowded)))
 
 
 class ClientExecute:

@@ -49,6 +49,7 @@ def bench(
         Where a contender gives no result.
     """
     machine, started = machine_facts(), datetime.now(UTC)
+    environments: dict[str, list[str]] = {}
     results = []
     for suite in suites:
         with tempfile.TemporaryDirectory(dir=setting.scratch, prefix=f"{suite.name}-") as folder:
@@ -58,19 +59,32 @@ def bench(
                     measured = measure(case, Path(folder), repeats=repeats, tell=partial(_prefixed, tell, suite.name))
                     verdicts = [judge(target, measured) for target in case.targets]
                     results.append(CaseResult(suite=suite.name, measured=measured, verdicts=verdicts))
+                    environments |= _environments(case)
                     shown(results[-1])
     return BenchRun(
         id=new_id(),
         started_at=started.isoformat(timespec="seconds"),
         size_bytes=setting.size_bytes,
         machine=machine,
-        settings={"repeats": repeats, "seed": setting.seed, "peers": setting.peers, "profile": setting.profile},
+        settings={
+            "repeats": repeats,
+            "seed": setting.seed,
+            "peers": setting.peers,
+            "profile": setting.profile,
+            "only": list(only),
+            "environments": environments,
+        },
         cases=results,
     )
 
 
 def _prefixed(tell: Tell, suite: str, text: str) -> None:
     tell(f"{suite}: {text}")
+
+
+def _environments(case: Case) -> dict[str, list[str]]:
+    """Contender -> what is installed where it runs, of those that do not run where textmill does."""
+    return {one.name: list(one.environment.requirements) for one in case.contenders if one.environment is not None}
 
 
 def _wanted(case: Case, only: Sequence[str]) -> bool:

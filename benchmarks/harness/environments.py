@@ -1,6 +1,7 @@
 """The environments that peers run in: each has its own packages, so that nobody's pins hold another back."""
 
 import hashlib
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -18,6 +19,12 @@ class Environment:
 
     name: str
     requirements: tuple[str, ...]
+
+
+def of_own_versions(name: str, *packages: str) -> Environment:
+    """An environment with packages that textmill stands on too, in the versions that it runs with here."""
+    pins = tuple(f"{package}=={importlib.metadata.version(package)}" for package in packages)
+    return Environment(name=name, requirements=pins)
 
 
 class EnvironmentFailedError(PipelineError):

@@ -47,6 +47,7 @@ _TARGET_SCHEMA = pa.schema(
         "wanted": pa.string(),
         "figure": pa.float64(),
         "verdict": pa.string(),
+        "issue": pa.int64(),
     }
 )
 
@@ -110,6 +111,7 @@ def keep(run: BenchRun, store: Store) -> Version:
             "wanted": verdict.wanted,
             "figure": verdict.figure,
             "verdict": verdict.word,
+            "issue": verdict.issue,
         }
         for case in run.cases
         for verdict in case.verdicts

@@ -28,7 +28,8 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """A line a target."""
     for one in verdicts:
         found = "" if one.figure is None else f": {one.figure:.4g}"
-        yield f"{one.word:12} {one.claim} (wanted {one.wanted}){found}"
+        issue = "" if one.issue is None else f"issue {one.issue}, "
+        yield f"{one.word:12} {one.claim} ({issue}wanted {one.wanted}){found}"
 
 
 def _row(measured: Measured, contender: str, units: Sequence[str], extra: Sequence[str]) -> list[str]:

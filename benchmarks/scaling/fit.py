@@ -2,12 +2,12 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from benchmarks.scaling.graph import GraphCost
-from benchmarks.scaling.runs import Timed
+from benchmarks.scaling.runs import BLOCK_STAGES, Timed
 from benchmarks.scaling.simulate import Cluster, Costs, Forecast, StageCost, forecast
 
 
@@ -42,7 +42,7 @@ def fitted(runs: Sequence[Timed], graph: GraphCost) -> Costs:
     alone = [run for run in runs if run.shape.workers == 1]
     if len({run.shape.block_bytes for run in alone}) < 2:
         raise ValueError("runs of one worker with blocks of one size alone do not tell a block's cost from a byte's")
-    stages = {name: _stage(name, alone) for name in alone[0].stages}
+    stages = {name: replace(_stage(name, alone), reads=BLOCK_STAGES.get(name, 0.0)) for name in alone[0].stages}
     crowding = {1: 1.0}
     for workers in sorted({run.shape.workers for run in runs} - {1}):
         crowding[workers] = _crowding(stages, [run for run in runs if run.shape.workers == workers])

@@ -12,7 +12,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +22,8 @@ import pandas as pd
 import psutil
 import pyarrow as pa
 
-from benchmarks.harness.machine import machine_facts
+from benchmarks.harness.scripted import begun, write_record
+from benchmarks.harness.targets import Verdict, judged
 from cluster.checkpoints import Checkpoints
 from cluster.execute import ClientExecute
 from cluster.progress import Silence
@@ -248,6 +249,12 @@ def told(cost: GraphCost) -> str:
     )
 
 
+def verdicts(costs: Sequence[GraphCost]) -> list[Verdict]:
+    """Whether a graph was large enough."""
+    most = float(max(cost.blocks for cost in costs))
+    return [judged("blocks of a graph that was built, scheduled and committed", most, at_least=100_000, issue=7)]
+
+
 def main() -> None:
     """Nothing; the figures are on stdout."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -255,14 +262,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write all figures here too")
     given = parser.parse_args()
+    facts = begun("benchmarks.scaling.graph")
     found: list[dict[str, Any]] = []
     for blocks in given.blocks:
         with tempfile.TemporaryDirectory(prefix="textmill-graph-") as folder:
             cost = graph_cost(blocks, given.workers, Path(folder))
         found.append(asdict(cost))
         print(told(cost), flush=True)
-        if given.json:
-            given.json.write_text(json.dumps({"machine": machine_facts(), "costs": found}, indent=1))
+        write_record(given.json, {**facts, "costs": found})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ out.
 """
 
 import argparse
-import json
 import math
 import tempfile
 import time
@@ -22,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.machine import machine_facts
+from benchmarks.harness.scripted import begun, write_record
+from benchmarks.harness.tables import markdown
 from benchmarks.train import lay_out
 from benchmarks.zipf_corpus import zipf_rows
 from pipeline.execute import run_here
@@ -167,18 +167,14 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
 
 def table(works: Sequence[Work], blocks: int) -> str:
     """Costs, then seconds and speed-ups over one worker, as a Markdown table."""
-    lines = [
-        f"| {blocks:,} blocks | a block s | adding up s | " + " | ".join(f"{count:,}" for count in WORKERS) + " |",
-        "|---|" + "---:|" * (2 + len(WORKERS)),
-    ]
+    rows = []
     for work in works:
         alone = planned(work, blocks, 1).seconds
-        cells = [
-            f"{found:,.1f} s ({alone / found:,.0f} x)"
-            for found in (planned(work, blocks, count).seconds for count in WORKERS)
-        ]
-        lines.append(f"| {work.name} | {work.block_s:.4f} | {work.add_s:.4f} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        found = [planned(work, blocks, count).seconds for count in WORKERS]
+        speeds = [f"{seconds:,.1f} s ({alone / seconds:,.0f} x)" for seconds in found]
+        rows.append([work.name, f"{work.block_s:.4f}", f"{work.add_s:.4f}", *speeds])
+    head = [f"{blocks:,} blocks", "a block s", "adding up s", *(f"{count:,}" for count in WORKERS)]
+    return markdown(head, rows)
 
 
 def main() -> None:
@@ -187,12 +183,11 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=10_000, help="of the version that is planned for")
     parser.add_argument("--json", type=Path, help="write the costs here too")
     given = parser.parse_args()
+    facts = begun("benchmarks.scaling.learning_plan")
     with tempfile.TemporaryDirectory(prefix="textmill-plan-") as folder:
         works = list(measured(Path(folder), _ROWS))
     print(table(works, given.blocks))
-    if given.json:
-        facts = {"machine": machine_facts(), "works": [asdict(work) for work in works]}
-        given.json.write_text(json.dumps(facts, indent=1))
+    write_record(given.json, {**facts, "blocks": given.blocks, "works": [asdict(work) for work in works]})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 What is modelled: a stage's tasks wait in one queue. A worker that is free is given the next one by the scheduler, which
 serves one event at a time; each answer then costs the driver some time, one answer at a time. A stage starts when the
 one before it has ended and the driver has named and handed over all its tasks. All workers read from one storage, which
-gives so many bytes a second and no more. The commit comes last and is the driver's alone.
+gives so many bytes a second and no more, in each stage that reads its blocks. The commit comes last and is the driver's
+alone.
 
 What is not: failures, stragglers beyond a block's own share, contention in the network's core, a store whose commits
 others race for.
@@ -19,10 +20,14 @@ MOST_EVENTS = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageCost:
-    """What a block costs one worker in a stage: ``fixed_s + byte_s * bytes``, with a core to itself."""
+    """What a block costs one worker in a stage: ``fixed_s + byte_s * bytes``, with a core to itself.
+
+    `reads` says how much of a block is read from the storage, as a share of its bytes.
+    """
 
     fixed_s: float
     byte_s: float
+    reads: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +115,14 @@ def forecast(costs: Costs, blocks: Sequence[int], cluster: Cluster, *, batch: in
     """
     tasks = [blocks[at : at + batch] for at in range(0, len(blocks), batch)]
     crowded = costs.crowding.get(min(cluster.per_machine, cluster.workers), 1.0)
-    stages, work = {}, 0.0
+    stages, work, read_s = {}, 0.0, 0.0
     for name, stage in costs.stages.items():
         each = [crowded * sum(stage.fixed_s + stage.byte_s * size for size in task) for task in tasks]
         work += sum(each)
-        stages[name] = _stage_s(costs, each, cluster.workers)
-    read_s = sum(blocks) / costs.storage_bytes_s if costs.storage_bytes_s else 0.0
-    # Reading is part of the first stage, which cannot be over before the storage has given all.
-    slowest = next(iter(stages), None)
-    if slowest is not None:
-        stages[slowest] = max(stages[slowest], read_s)
+        # A stage cannot be over before the storage has given all that it reads.
+        reading = stage.reads * sum(blocks) / costs.storage_bytes_s if costs.storage_bytes_s else 0.0
+        stages[name] = max(_stage_s(costs, each, cluster.workers), reading)
+        read_s += reading
     rest = crowded * costs.rest_byte_s * sum(blocks)
     work += rest
     commit = costs.commit_s + costs.file_s * len(blocks)

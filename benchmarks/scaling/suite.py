@@ -8,20 +8,19 @@ one size on two workers; it foretells half the input, a block size in between, a
 """
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from benchmarks.harness.contender import Case, Setting, Suite
 from benchmarks.harness.figures import Sample
-from benchmarks.harness.machine import machine_facts
 from benchmarks.harness.running import run_once
-from benchmarks.harness.targets import faster_than
+from benchmarks.harness.scripted import begun, write_record
+from benchmarks.harness.tables import verdict_lines
+from benchmarks.harness.targets import Verdict, faster_than, judged
 from benchmarks.scaling.fit import check, fitted
 from benchmarks.scaling.graph import graph_cost, told
 from benchmarks.scaling.plan import planned
@@ -39,7 +38,7 @@ def cases(setting: Setting) -> list[Case]:
     )
     [ours] = two.contenders
     alone = type(ours)(name="one worker", run=ours.run, check=ours.check, arguments=one.contenders[0].arguments)
-    targets = [faster_than("one worker", 1.8)]
+    targets = [faster_than("one worker", 1.8, issue=5)]
     return [Case(name="two workers", contenders=[ours, alone], equal=two.equal, work=two.work, targets=targets)]
 
 
@@ -85,6 +84,12 @@ def _median(shape: Shape, size_bytes: float, samples: Sequence[Sample]) -> Timed
     return timed_of(shape, size_bytes, measures, statistics.median(one.seconds for one in samples))
 
 
+def verdicts(errors: Sequence[float]) -> list[Verdict]:
+    """Whether forecasts are near enough to runs that the model had not seen."""
+    worst = max(abs(error) for error in errors)
+    return [judged("the worst forecast's share of error", worst, at_most=TOLERANCE, issue=7)]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """1 where a forecast lies further off than claimed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -93,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--blocks", type=int, default=1_000, help="of the graph without work, with one block a task")
     parser.add_argument("--json", type=Path, help="write all figures here too")
     given = parser.parse_args(arguments)
+    facts = begun("benchmarks.scaling.suite", arguments)
     with tempfile.TemporaryDirectory(prefix="textmill-scaling-") as scratch:
         known, unseen = shapes(given.megabytes * 1_000_000)
         runs = timed([*known, *unseen], Path(scratch), given.repeats)
@@ -104,11 +110,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(
             f"{one.run.shape.name}: {one.run.seconds:.1f} s, foretold {one.forecast.seconds:.1f} s ({one.error:+.0%})"
         )
-    worst = max(abs(one.error) for one in checked)
-    print(f"{'PASS' if worst <= TOLERANCE else 'FALLS SHORT'}: the worst forecast is {worst:.0%} off")
-    if given.json:
-        facts: dict[str, Any] = {
-            "machine": machine_facts(),
+    judgement = verdicts([one.error for one in checked])
+    print("\n".join(verdict_lines(judgement)))
+    write_record(
+        given.json,
+        {
+            **facts,
             "runs": [asdict(run) for run in runs],
             "known": len(known),
             "graph": asdict(graph),
@@ -122,9 +129,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 }
                 for one in planned(costs)
             ],
-        }
-        given.json.write_text(json.dumps(facts, indent=1))
-    return int(worst > TOLERANCE)
+        },
+    )
+    return int(any(not verdict.holds for verdict in judgement))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from benchmarks import end_to_end
 from benchmarks.harness.contender import OURS, Case, Setting
 from benchmarks.suites import suite
 
-#: The others run in environments of their own, made by ``--peers``, where the same is compared before any time counts.
-HERE = [peer for peer in end_to_end.PEERS if peer[3] is None]
+#: Spark needs the environment that ``--peers`` makes, where the same is compared before any time counts.
+HERE = [peer for peer in end_to_end.PEERS if peer[3] is not end_to_end.SPARK]
 
 
 @pytest.fixture(scope="module")

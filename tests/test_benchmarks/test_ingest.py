@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,7 +31,7 @@ def ours(files: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 @pytest.mark.parametrize("peer", ingest.PEERS, ids=[name for name, *_ in ingest.PEERS])
 def test_a_peer_keeps_the_rows_that_textmill_keeps(
-    peer: tuple[str, str, float], files: list[str], ours: dict[str, object], tmp_path: Path
+    peer: tuple[str, str, float, Any], files: list[str], ours: dict[str, object], tmp_path: Path
 ) -> None:
     module, _, function = peer[1].partition(":")
     getattr(import_module(f"benchmarks.peers.{module}"), function)(files=files, scratch=str(tmp_path), threads=2)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,15 @@ from hypothesis import strategies as st
 from benchmarks.scaling import learning_plan, simulate, suite
 from benchmarks.scaling.fit import check, fitted
 from benchmarks.scaling.graph import GraphCost, graph_cost
-from benchmarks.scaling.page import graph_section, plan_plot, plan_section
+from benchmarks.scaling.page import plan_plot
 from benchmarks.scaling.plan import SIZES, WORKERS, batch_for, block_for, planned
 from benchmarks.scaling.runs import Shape, Timed
 from benchmarks.scaling.simulate import Cluster, Costs, StageCost, even_blocks, forecast
+from benchmarks.sections import section
 
 FREE = Costs(
     start_s=0,
-    stages={"clean": StageCost(fixed_s=0.1, byte_s=1e-8)},
+    stages={"clean": StageCost(fixed_s=0.1, byte_s=1e-8, reads=1.0)},
     hand_over_s=0,
     scheduler_s=0,
     collect_s=0,
@@ -150,6 +152,25 @@ def test_the_plan_goes_from_a_terabyte_to_a_petabyte(monkeypatch: pytest.MonkeyP
     assert batch_for(100, 10_000) == 1
 
 
+def test_a_storage_that_is_slow_counts_for_every_stage_that_reads() -> None:
+    twice = dataclasses.replace(
+        FREE,
+        stages={name: StageCost(fixed_s=0, byte_s=1e-9, reads=reads) for name, reads in (("a", 1), ("b", 0.5))},
+        storage_bytes_s=1e6,
+    )
+    found = forecast(twice, [10**7] * 10, Cluster(workers=10))
+    assert found.seconds == pytest.approx(150)
+    assert found.bottleneck == "storage"
+
+
+def test_where_there_are_very_many_blocks_more_workers_do_not_take_longer() -> None:
+    # What a block, the scheduler and the driver cost on a machine of two cores.
+    costs = dataclasses.replace(FREE, hand_over_s=0.0005, scheduler_s=0.0015, collect_s=0.002)
+    blocks = [64 * 10**6] * 156_250
+    took = [seconds(costs, blocks, workers, batch_for(len(blocks), workers)) for workers in (64, 256, 1_000, 4_000)]
+    assert took == sorted(took, reverse=True)
+
+
 @pytest.mark.parametrize(("off", "word"), [(1.0, "PASS"), (1.5, "FALLS SHORT")])
 def test_forecasts_are_held_against_runs_and_shown_with_the_plan(
     off: float, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -174,13 +195,17 @@ def test_forecasts_are_held_against_runs_and_shown_with_the_plan(
     monkeypatch.setattr("benchmarks.scaling.plan.SIZES", SIZES[:1])
     status = suite.main(["--megabytes", "40000", "--json", str(tmp_path / "plan.json")])
     assert (status, word) in ((0, "PASS"), (1, "FALLS SHORT"))
-    assert f"{word}: the worst forecast is" in capsys.readouterr().out
+    assert re.search(
+        rf"^{word} +the worst forecast's share of error \(issue 7, ", capsys.readouterr().out, re.MULTILINE
+    )
     facts = json.loads((tmp_path / "plan.json").read_text())
-    page = "".join(plan_section(facts))
-    assert f"{word}: the worst is" in page
+    page = "".join(section("scaling-plan", facts))
+    assert "    python -m benchmarks.scaling.suite --megabytes 40000\n" in page
+    assert f"- {word} the worst forecast's share of error" in page
     assert page.count("| 1 TB |") == len(WORKERS)
+    limits = {one[f"{way}_bottleneck"] for one in facts["plan"] for way in ("alone", "batched")}
+    assert all(f"- **{limit}**: " in page for limit in limits)
     assert plan_plot(facts).count("<polyline") == 1
-    assert "1,000 blocks, 2 workers" in "".join(graph_section({"costs": [dataclasses.asdict(GRAPH)]}))
 
 
 def test_a_graph_without_work_is_built_scheduled_and_committed(tmp_path: Path) -> None:

@@ -268,8 +268,9 @@ def test_many_tasks_travel_in_batches_and_one_that_kills_its_worker_is_named(tmp
         (1_999, 2, 1),
         (10_000, 2, 10),
         (100_000, 2, 64),
-        (100_000, 1_000, 5),
-        (10**6, 10**5, 1),
+        (100_000, 1_000, 10),
+        (156_250, 4_000, 9),
+        (10**6, 10**5, 2),
     ],
 )
 def test_tasks_go_together_where_there_are_very_many_for_each_thread(tasks, threads, together):
