@@ -89,6 +89,36 @@ def _prefetch(_typing: Any, _address: Any) -> Any:
     return types.void(types.uintp), call
 
 
+def _lowest_bit(_typing: Any, _bits: Any) -> Any:
+    from llvmlite import ir
+    from numba import types
+
+    def call(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.uint64(types.uint64), call
+
+
+def _load_word(_typing: Any, _address: Any) -> Any:
+    from llvmlite import ir
+    from numba import types
+
+    def call(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.load(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), align=1)
+
+    return types.uint64(types.uintp), call
+
+
+def _store_word(_typing: Any, _address: Any, _word: Any) -> Any:
+    from llvmlite import ir
+    from numba import types
+
+    def call(_context: Any, builder: Any, _signature: Any, arguments: Any) -> None:
+        builder.store(arguments[1], builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), align=1)
+
+    return types.void(types.uintp, types.uint64), call
+
+
 def _intrinsic(function: Callable[..., Any]) -> Any:
     from numba.extending import intrinsic
 
@@ -98,6 +128,11 @@ def _intrinsic(function: Callable[..., Any]) -> Any:
 #: Asks, inside a compiled loop, for the cache line at an address (uint64) that is needed soon, without waiting for it.
 #: Processors foresee neighbours alone: work on rows in a shuffled order would otherwise wait for memory half the time.
 prefetch: Callable[[Any], None] = _Deferred(_prefetch, _intrinsic)
+#: The place of the lowest bit that is set in a uint64 other than 0.
+lowest_bit: Callable[[Any], Any] = _Deferred(_lowest_bit, _intrinsic)
+#: The eight bytes from an address on, the first in the lowest bits; and the same written.
+load_word: Callable[[Any], Any] = _Deferred(_load_word, _intrinsic)
+store_word: Callable[[Any, Any], None] = _Deferred(_store_word, _intrinsic)
 #: Bytes from one `prefetch` to the next.
 LINE_BYTES = np.uint64(64)
 

@@ -8,13 +8,16 @@ wrong where the next word ends loses more time than the word takes.
 import numpy as np
 import numpy.typing as npt
 
-from storage.compiled import inlined
+from storage.compiled import inlined, load_word, lowest_bit, store_word
 
 Bytes = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.int32]
 
 _BLANK = np.uint8(0x20)
 _ONE, _ZERO = np.uint8(1), np.uint8(0)
+_WORD_BITS = np.uint64(64)
+#: Times eight bytes that are 0 or 1: the highest byte of the product is those eight bits, the first byte's the lowest.
+_GATHER = np.uint64(0x0102040810204080)
 
 
 @inlined
@@ -39,62 +42,95 @@ def ascii_words(
     start: int,
     end: int,
     lowercase: bool,
-    lowered: Bytes,
     flags: Bytes,
     buffer: Bytes,
     starts: Bounds,
     ends: Bounds,
     runs: Bounds,
 ) -> int:
-    """How many runs there are, as `word_units` has them; `flags` must hold three bytes more than the document."""
+    """How many runs there are, as `word_units` has them.
+
+    `flags` must hold 64 bytes more than the document, and a multiple of eight.
+    """
     size = end - start
-    _sorted_words(text, start, size, lowercase, lowered, flags)
-    units = _token_ends(size, lowered, flags, buffer, ends)
-    starts[0] = 0
-    for unit in range(np.uint64(1), np.uint64(max(units, 1))):
-        starts[unit] = ends[unit - np.uint64(1)] + 1
+    _sorted_words(text, start, size, lowercase, buffer, flags)
+    # Until the runs are known, their place serves for the edges.
+    units = _tokens(_edges(size, flags.view(np.uint64), runs), runs, buffer, starts, ends)
     runs[0] = 0
     runs[1] = units
     return 1
 
 
 @inlined
-def _sorted_words(text: Bytes, start: int, size: int, lowercase: bool, lowered: Bytes, flags: Bytes) -> None:
-    """`lowered` holds the document in lower case; ``flags[i + 1]`` says whether byte i may be in a word."""
+def _sorted_words(text: Bytes, start: int, size: int, lowercase: bool, buffer: Bytes, flags: Bytes) -> None:
+    """`buffer` holds the document in lower case; ``flags[i]`` says whether byte i may be in a word."""
     fold = np.uint8(0x20) if lowercase else _ZERO
     first = np.uint64(start)
-    flags[0] = 0
     for place in range(np.uint64(size)):
         byte = text[first + place]
         folded = byte | np.uint8(0x20)
         letter = np.uint8(np.uint8(folded - np.uint8(97)) < np.uint8(26))
-        flags[place + np.uint64(1)] = letter | (np.uint8(byte - np.uint8(48)) < np.uint8(10)) | (byte == np.uint8(95))
-        lowered[place] = byte | np.uint8(letter * fold)
-    flags[size + 1] = 0
-    flags[size + 2] = 0
-    lowered[size] = _BLANK
+        flags[place] = letter | (np.uint8(byte - np.uint8(48)) < np.uint8(10)) | (byte == np.uint8(95))
+        buffer[place] = byte | np.uint8(letter * fold)
+    for place in range(np.uint64(size), np.uint64(size) + _WORD_BITS):
+        flags[place] = 0
 
 
 @inlined
-def _token_ends(size: int, lowered: Bytes, flags: Bytes, buffer: Bytes, ends: Bounds) -> int:
-    """How many tokens there are, written one after the other with a blank after each, and where each ends."""
+def _edges(size: int, wide: npt.NDArray[np.uint64], edges: Bounds) -> int:
+    """How many edges of words there are, and where: the start of each, and its end.
+
+    `wide` holds the flags, eight at a time, which become 64 bits at a time: an edge is where a bit differs from the one
+    before.
+    """
+    count = np.uint64(0)
+    before = np.uint64(0)
+    for first in range(np.uint64(0), np.uint64(size + 1), _WORD_BITS):
+        bits = np.uint64(0)
+        for part in range(np.uint64(8)):
+            eight = (wide[(first >> np.uint64(3)) + part] * _GATHER) >> np.uint64(56)
+            bits |= eight << (np.uint64(8) * part)
+        turns = bits ^ ((bits << np.uint64(1)) | before)
+        before = bits >> np.uint64(63)
+        while turns:
+            edges[count] = first + lowest_bit(turns)
+            count += np.uint64(1)
+            turns &= turns - np.uint64(1)
+    return int(np.int64(count))
+
+
+@inlined
+def _tokens(count: int, edges: Bounds, buffer: Bytes, starts: Bounds, ends: Bounds) -> int:
+    """How many tokens there are; they come to lie one after the other in `buffer`, with a blank after each."""
+    base = np.uint64(buffer.ctypes.data)
     at = np.uint64(0)
     units = np.uint64(0)
-    before = _ZERO
-    kept_before = _ZERO
-    here = flags[1]
-    for place in range(np.uint64(size + 1)):
-        after = flags[place + np.uint64(2)]
-        # A character alone is no token; a token takes one blank along.
-        kept = np.uint8(here & (before | after))
-        buffer[at] = _either(kept, lowered[place], _BLANK)
+    for word in range(np.uint64(count) >> np.uint64(1)):
+        first = np.uint64(edges[np.uint64(2) * word])
+        length = np.uint64(edges[np.uint64(2) * word + np.uint64(1)]) - first
+        if length < np.uint64(2):
+            continue
+        if at != first:
+            _moved(base + at, base + first, length)
+        starts[units] = at
+        at += length
         ends[units] = at
-        units += np.uint64(kept_before & (kept ^ _ONE))
-        at += np.uint64(kept | kept_before)
-        before = here
-        here = after
-        kept_before = kept
+        units += np.uint64(1)
+        buffer[at] = _BLANK
+        at += np.uint64(1)
     return int(np.int64(units))
+
+
+@inlined
+def _moved(target: np.uint64, source: np.uint64, length: np.uint64) -> None:
+    """Nothing; so many bytes are copied to an address before their own, eight at a time, and none beyond them."""
+    done = np.uint64(0)
+    while done + np.uint64(8) < length:
+        store_word(target + done, load_word(source + done))
+        done += np.uint64(8)
+    mask = ~np.uint64(0) >> (_WORD_BITS - np.uint64(8) * (length - done))
+    kept = load_word(target + done) & ~mask
+    store_word(target + done, kept | (load_word(source + done) & mask))
 
 
 @inlined

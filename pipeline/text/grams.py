@@ -5,16 +5,19 @@ import numpy.typing as npt
 
 from pipeline.text.analyzers import char_units, char_wb_units, chinese_units, word_units
 from pipeline.text.ascii_units import ascii_chars, ascii_words, is_ascii
-from pipeline.text.murmur import murmur3_32, murmur3_end, murmur3_step
+from pipeline.text.murmur import murmur3_32, murmur3_end, murmur3_short, murmur3_step
 from pipeline.text.sorting import PLACES, add_up, sort_keys
 from pipeline.text.stop_words import StopTable, drop_stop_words
 from pipeline.text.utf8 import is_lower, lower_into
-from storage.compiled import inlined, kernel
+from storage.compiled import inlined, kernel, load_word
 
 Bytes = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.int32]
 Keys = npt.NDArray[np.uint32]
 Values = npt.NDArray[np.float32]
+Parts = npt.NDArray[np.uint32]
+
+_EIGHT = np.uint64(8)
 
 WORD_CODE, CHAR_CODE, CHAR_WB_CODE, CHINESE_CODE = 0, 1, 2, 3
 
@@ -40,10 +43,11 @@ def scratch(offsets: npt.NDArray[np.int64]) -> tuple[Bytes, Bytes, Bytes, Bounds
     for row in range(len(offsets) - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
     lowered = np.empty(longest * 3 // 2 + 3, np.uint8)
-    # Hashing reads up to four bytes after an n-gram.
-    room = 3 * len(lowered) + 8
+    # Hashing reads up to sixteen bytes from where an n-gram starts, and flags are looked at 64 at a time.
+    room = 3 * len(lowered) + 16
+    flags = np.empty(longest // 8 + 9, np.uint64).view(np.uint8)
     units = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32))
-    return lowered, np.empty(longest + 3, np.uint8), np.zeros(room, np.uint8), units[0], units[1], units[2]
+    return lowered, flags, np.zeros(room, np.uint8), units[0], units[1], units[2]
 
 
 @inlined
@@ -65,7 +69,7 @@ def units_of(
     """How many runs the document ``text[start:end]`` has, its units written to the scratch arrays."""
     if analyzer != CHINESE_CODE and is_ascii(text, start, end):
         if analyzer == WORD_CODE:
-            return ascii_words(text, start, end, lowercase, lowered, flags, buffer, starts, ends, runs)
+            return ascii_words(text, start, end, lowercase, flags, buffer, starts, ends, runs)
         return ascii_chars(
             text, start, end, lowercase, analyzer == CHAR_WB_CODE, lowered, flags, buffer, starts, ends, runs
         )
@@ -94,6 +98,41 @@ def _units(
     if analyzer == CHAR_WB_CODE:
         return char_wb_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
     return chinese_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
+
+
+@inlined
+def unit_keys(
+    keys: Keys, buffer: Bytes, starts: Bounds, ends: Bounds, units: int, parts: Parts, mask: np.uint32
+) -> None:
+    """One key for each of the first `units` units by itself; `parts` is room for five numbers of each."""
+    base = np.uint64(buffer.ctypes.data)
+    first, second, third, fourth, lengths = parts[0], parts[1], parts[2], parts[3], parts[4]
+    longest = np.uint64(0)
+    for unit in range(np.uint64(units)):
+        at = base + np.uint64(starts[unit])
+        length = base + np.uint64(ends[unit]) - at
+        low = load_word(at) & _lowest_bytes(min(length, _EIGHT))
+        high = load_word(at + _EIGHT) & _lowest_bytes(min(max(length, _EIGHT) - _EIGHT, _EIGHT))
+        first[unit] = low
+        second[unit] = low >> np.uint64(32)
+        third[unit] = high
+        fourth[unit] = high >> np.uint64(32)
+        lengths[unit] = length
+        longest = max(longest, length)
+    for unit in range(np.uint64(units)):
+        keys[unit] = _signed(murmur3_short(first[unit], second[unit], third[unit], fourth[unit], lengths[unit]), mask)
+    if longest > np.uint64(16):
+        for unit in range(np.uint64(units)):
+            if lengths[unit] > np.uint32(16):
+                keys[unit] = key_of(buffer, starts[unit], ends[unit], mask)
+
+
+@inlined
+def _lowest_bytes(count: np.uint64) -> np.uint64:
+    """A mask of so many bytes, at most eight."""
+    return ((np.uint64(1) << (_EIGHT * (count & np.uint64(7)))) - np.uint64(1)) | (
+        np.uint64(0) - (count >> np.uint64(3))
+    )
 
 
 @inlined
@@ -220,6 +259,7 @@ def hash_documents(
     lowered, flags, buffer, starts, ends, runs = scratch(offsets)
     keys = np.empty(256, np.uint32)
     spare = np.empty(256, np.uint32)
+    parts = np.empty((5, 256), np.uint32)
     places = np.empty(PLACES, np.int32)
     mask = np.uint32((1 << bits) - 1)
     whole = analyzer == CHAR_WB_CODE
@@ -249,7 +289,12 @@ def hash_documents(
         if most > len(keys):
             keys = np.empty(2 * most, np.uint32)
             spare = np.empty(2 * most, np.uint32)
-        count = document_keys(keys, buffer, starts, ends, runs, run_count, low, high, whole, mask)
+            parts = np.empty((5, 2 * most), np.uint32)
+        if high == 1:
+            count = most
+            unit_keys(keys, buffer, starts, ends, count, parts, mask)
+        else:
+            count = document_keys(keys, buffer, starts, ends, runs, run_count, low, high, whole, mask)
         sort_keys(keys, spare, count, bits, places)
         at = add_up(spare, count, indices, values, at)
         bounds[row + 1] = at

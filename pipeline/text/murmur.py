@@ -34,11 +34,47 @@ def _scrambled(word: np.uint32) -> np.uint32:
 
 
 @inlined
-def murmur3_step(state: np.uint32, text: Bytes, position: np.uint64) -> np.uint32:
-    """MurmurHash3's state after the four bytes from `position` on; it starts as 0."""
-    state ^= _scrambled(_word32(text, position))
+def _stirred(state: np.uint32) -> np.uint32:
     state = np.uint32((state << np.uint32(13)) | (state >> np.uint32(19)))
     return np.uint32(state * np.uint32(5) + np.uint32(0xE6546B64))
+
+
+@inlined
+def _finished(state: np.uint32, length: np.uint32) -> np.uint32:
+    state ^= length
+    state = np.uint32((state ^ (state >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+    state = np.uint32((state ^ (state >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+    return state ^ (state >> np.uint32(16))
+
+
+@inlined
+def murmur3_step(state: np.uint32, text: Bytes, position: np.uint64) -> np.uint32:
+    """MurmurHash3's state after the four bytes from `position` on; it starts as 0."""
+    return _stirred(state ^ _scrambled(_word32(text, position)))
+
+
+@inlined
+def _after_part(state: np.uint32, part: np.uint32, whole: np.bool_) -> np.uint32:
+    """The state after a part of four bytes, or after the last bytes of all, with zeros behind them; no branch."""
+    state ^= _scrambled(part)
+    return _stirred(state) if whole else state
+
+
+@inlined
+def murmur3_short(
+    first: np.uint32, second: np.uint32, third: np.uint32, fourth: np.uint32, length: np.uint32
+) -> np.uint32:
+    """MurmurHash3_x86_32 with seed 0 of at most sixteen bytes, a uint32.
+
+    They are given as four parts with zeros behind them. Lengths decide no branch, so that a loop over this does many at
+    a time.
+    """
+    parts = length >> np.uint32(2)
+    state = _after_part(np.uint32(0), first, parts > np.uint32(0))
+    state = _after_part(state, second, parts > np.uint32(1))
+    state = _after_part(state, third, parts > np.uint32(2))
+    state = _after_part(state, fourth, parts > np.uint32(3))
+    return _finished(state, length)
 
 
 @inlined
@@ -50,11 +86,7 @@ def murmur3_end(state: np.uint32, text: Bytes, position: np.uint64, stop: np.uin
     """
     # The last 0 to 3 bytes, cut out of a whole word; none of them leaves the state as it is.
     rest = np.uint32((np.uint64(1) << (np.uint64(8) * (stop - position))) - np.uint64(1))
-    state ^= _scrambled(_word32(text, position) & rest)
-    state ^= length
-    state = np.uint32((state ^ (state >> np.uint32(16))) * np.uint32(0x85EBCA6B))
-    state = np.uint32((state ^ (state >> np.uint32(13))) * np.uint32(0xC2B2AE35))
-    return state ^ (state >> np.uint32(16))
+    return _finished(state ^ _scrambled(_word32(text, position) & rest), length)
 
 
 @inlined

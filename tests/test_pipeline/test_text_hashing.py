@@ -167,3 +167,17 @@ def test_what_is_surely_lower_case_is():
     surely = [one for one in letters if is_lower(np.frombuffer(one.encode(), np.uint8), 0, len(one.encode()))]
     assert all(one.lower() == one for one in surely)
     assert {"a", " ", "退", "，", "、"} <= set(surely)
+
+
+@pytest.mark.parametrize("ngrams", [(1, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize("between", [" ", ", ", "-x-", "é "])
+def test_words_of_every_length_wherever_they_lie(ngrams, between):
+    # Words are found 64 bytes at a time and hashed sixteen: each length ends at each place of both.
+    words = ["".join(chr(97 + (at * length) % 26) for at in range(length)) for length in range(1, 70)]
+    texts = [
+        "." * shift + between.join([word.title(), word, *words[shift : shift + 9]])
+        for shift in range(64)
+        for word in words
+    ]
+    features = FeatureConfig(ngrams=ngrams)
+    assert_equal(hash_texts(pa.array(texts), features), reference(texts, features))
