@@ -30,6 +30,7 @@ from benchmarks.harness.figures import PEAK
 from benchmarks.harness.targets import faster_than
 from benchmarks.job_command import CLEANING, run_command
 from benchmarks.peers.clean_rows import rows_and_digest
+from benchmarks.placing import place_of
 from benchmarks.stock import DASK, PANDAS
 from storage.store import Store
 
@@ -66,10 +67,10 @@ split = {{ test_files = {test_files} }}
 _KEPT: dict[str, int] = {}
 
 
-def work(files: list[str], test_files: list[str], scratch: str, threads: int, **_: Any) -> dict[str, float]:
+def work(files: list[str], test_files: list[str], scratch: str, place: dict[str, Any], **_: Any) -> dict[str, float]:
     """CPU seconds of the command's processes, and how good the model is."""
     names = [Path(file).name for file in test_files]
-    result, cpu_s = run_command(_JOB.format(files=files, cleaning=CLEANING, test_files=names), scratch, threads)
+    result, cpu_s = run_command(_JOB.format(files=files, cleaning=CLEANING, test_files=names), scratch, place)
     _KEPT[scratch] = result["metrics"]["test_rows"]
     return {"cpu_s": cpu_s, "accuracy": result["metrics"]["accuracy"]}
 
@@ -95,7 +96,10 @@ def cases(setting: Setting) -> list[Case]:
     }
     contenders = [
         Contender(
-            name=OURS, run="benchmarks.end_to_end:work", check="benchmarks.end_to_end:stored", arguments=arguments
+            name=OURS,
+            run="benchmarks.end_to_end:work",
+            check="benchmarks.end_to_end:stored",
+            arguments={**arguments, **place_of(setting, CORES)},
         )
     ]
     for name, module, _times, environment in PEERS if setting.peers else ():
@@ -124,7 +128,7 @@ def cases(setting: Setting) -> list[Case]:
     ]
 
 
-SUITE = Suite(name="end-to-end", claim=CLAIM, cases=cases)
+SUITE = Suite(name="end-to-end", claim=CLAIM, cases=cases, runs_jobs=True)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from benchmarks.harness.environments import Environment
 from benchmarks.harness.targets import faster_than
 from benchmarks.job_command import CLEANING, run_command
 from benchmarks.peers.clean_rows import rows_and_digest
+from benchmarks.placing import place_of
 from benchmarks.stock import DASK, DUCKDB, PANDAS
 from storage.store import Store
 
@@ -49,9 +50,9 @@ name = "rows"
 """
 
 
-def clean(files: list[str], scratch: str, threads: int, **_: Any) -> dict[str, float]:
+def clean(files: list[str], scratch: str, place: dict[str, Any], **_: Any) -> dict[str, float]:
     """A store with the clean rows, made by the command ``textmill run``; answers its processes' CPU seconds."""
-    _result, cpu_s = run_command(_JOB.format(files=files, cleaning=CLEANING), scratch, threads)
+    _result, cpu_s = run_command(_JOB.format(files=files, cleaning=CLEANING), scratch, place)
     return {"cpu_s": cpu_s}
 
 
@@ -66,7 +67,12 @@ def cases(setting: Setting) -> list[Case]:
     paths = write_csv(setting.scratch / "in", setting.size_bytes, _FILES, setting.seed)
     arguments = {"files": [str(path) for path in paths], "threads": CORES}
     contenders = [
-        Contender(name=OURS, run="benchmarks.ingest:clean", check="benchmarks.ingest:stored", arguments=arguments)
+        Contender(
+            name=OURS,
+            run="benchmarks.ingest:clean",
+            check="benchmarks.ingest:stored",
+            arguments={**arguments, **place_of(setting, CORES)},
+        )
     ]
     for name, function, _, environment in PEERS if setting.peers else ():
         contenders.append(
@@ -90,7 +96,7 @@ def cases(setting: Setting) -> list[Case]:
     ]
 
 
-SUITE = Suite(name="ingest", claim=CLAIM, cases=cases)
+SUITE = Suite(name="ingest", claim=CLAIM, cases=cases, runs_jobs=True)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,13 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from benchmarks.placing import words_of
 
 _LOOK_S = 0.05
 #: What is done to the generated rows before anything else.
@@ -23,8 +26,10 @@ columns = ["id", "text", "label"]
 """
 
 
-def run_command(job: str, scratch: str, workers: int) -> tuple[dict[str, Any], float]:
+def run_command(job: str, scratch: str, place: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
     """The result of the job in the text `job`, whose file and store lie in `scratch`, and its processes' CPU seconds.
+
+    Those are of the processes on this machine; `place` is what `benchmarks.placing.place_of` gave.
 
     Raises
     ------
@@ -33,7 +38,7 @@ def run_command(job: str, scratch: str, workers: int) -> tuple[dict[str, Any], f
     """
     path, told = Path(scratch) / "job.toml", Path(scratch) / "result.json"
     path.write_text(job, encoding="utf-8")
-    command = [sys.executable, "-m", "textmill", "run", str(path), "--workers", str(workers), "--json"]
+    command = [sys.executable, "-m", "textmill", "run", str(path), *words_of(place), "--json"]
     times: dict[tuple[int, float], float] = {}
     with told.open("wb") as out, subprocess.Popen(command, stdout=out) as process:
         # Workers are killed in the end and not waited for: the system's own sum lacks them.

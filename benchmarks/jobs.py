@@ -15,6 +15,7 @@ from benchmarks.generate import write_csv
 from benchmarks.harness.command import run_suite
 from benchmarks.harness.contender import OURS, Case, Contender, Setting, Suite
 from benchmarks.harness.targets import Target, at_most
+from benchmarks.placing import place_of, words_of
 from benchmarks.recovery import textmill
 from storage.store import Store
 
@@ -26,26 +27,25 @@ files = {files}
 exact = ["text"]
 [dataset]
 name = "rows"
-[cluster]
-workers = 2
 """
 _SUBMIT_S, _TIMES = 2.0, 1.2
 
 
-def submitted(files: list[str], scratch: str, **_: Any) -> dict[str, float]:
+def submitted(files: list[str], scratch: str, place: dict[str, Any], **_: Any) -> dict[str, float]:
     """A job handed over and waited for; how long it took to be given its id."""
     job, store = _job(files, scratch)
+    where = words_of(place)
     began = time.perf_counter()
-    run = textmill("submit", str(job), store=store)
+    run = textmill("submit", str(job), *where, store=store)
     answered = time.perf_counter() - began
     textmill("wait", run, store=store)
     return {"submit_s": answered}
 
 
-def run(files: list[str], scratch: str, **_: Any) -> None:
+def run(files: list[str], scratch: str, place: dict[str, Any], **_: Any) -> None:
     """The same job run in front of the terminal."""
     job, store = _job(files, scratch)
-    textmill("run", str(job), store=store)
+    textmill("run", str(job), *words_of(place), store=store)
 
 
 def _job(files: list[str], scratch: str) -> tuple[Path, str]:
@@ -68,7 +68,7 @@ def cases(setting: Setting) -> list[Case]:
             name=name,
             run=f"benchmarks.jobs:{function}",
             check="benchmarks.jobs:committed",
-            arguments={"files": [str(path) for path in files]},
+            arguments={"files": [str(path) for path in files], **place_of(setting, 2)},
         )
         for name, function in ((OURS, "submitted"), ("run", "run"))
     ]
@@ -90,7 +90,10 @@ def cases(setting: Setting) -> list[Case]:
 
 
 SUITE = Suite(
-    name="jobs", claim="Submitting answers within 2 s, and costs at most a fifth more than running.", cases=cases
+    name="jobs",
+    claim="Submitting answers within 2 s, and costs at most a fifth more than running.",
+    cases=cases,
+    runs_jobs=True,
 )
 
 if __name__ == "__main__":

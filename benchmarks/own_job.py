@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.contender import OURS, Case, Contender, Setting, Suite
+from benchmarks.placing import LOCAL, place_of, seen
 from cluster.driver import run_job
 from pipeline.config import JobConfig, load_job
 from pipeline.ingest.reading.files.listing import list_files
@@ -31,12 +33,15 @@ def suite_of(path: Path, overrides: Sequence[str] = (), *, allow_code: bool = Fa
     job = load_job(path, overrides)
 
     def cases(setting: Setting) -> list[Case]:
+        if setting.profile == LOCAL:
+            # As the job says itself; its file knows the profile, wherever this is called.
+            setting = replace(setting, profile=job.cluster.profile)
         arguments = {
             "path": str(path.absolute()),
             "overrides": list(overrides),
-            "profile": setting.profile,
             "allow_code": allow_code,
             "here": str(Path.cwd()),
+            **place_of(setting, None, path.absolute().parent),
         }
         ours = Contender(
             name=OURS, run="benchmarks.own_job:run", check="benchmarks.own_job:outputs", arguments=arguments
@@ -45,7 +50,10 @@ def suite_of(path: Path, overrides: Sequence[str] = (), *, allow_code: bool = Fa
         return [Case(name=job.name, contenders=[ours], equal=("fingerprint", "sha256", "read", "kept"), work=work)]
 
     return Suite(
-        name="job", claim=f"What {path.name} takes; every run gives the same rows and the same model.", cases=cases
+        name="job",
+        claim=f"What {path.name} takes; every run gives the same rows and the same model.",
+        cases=cases,
+        runs_jobs=True,
     )
 
 
@@ -56,14 +64,14 @@ def _size(job: JobConfig) -> int:
 
 
 def run(
-    path: str, overrides: list[str], profile: str, allow_code: bool, here: str, scratch: str, **_: Any
+    path: str, overrides: list[str], place: dict[str, Any], allow_code: bool, here: str, scratch: str, **_: Any
 ) -> dict[str, float]:
     """Seconds of each stage; the job's result is kept beside its store for `outputs`."""
     job = load_job(path, overrides, here=Path(here))
-    cluster = job.cluster.model_copy(update={"profile": profile}) if profile != "local" else job.cluster
+    cluster = job.cluster.model_copy(update={"profile": seen(place)})
     job = job.model_copy(update={"store": str(Path(scratch) / "store"), "cluster": cluster})
     began = time.perf_counter()
-    result = run_job(job, allow_code=allow_code)
+    result = run_job(job, workers=place["workers"], allow_code=allow_code)
     seconds = time.perf_counter() - began
     _KEPT[scratch] = {
         "fingerprint": result.dataset.fingerprint if result.dataset else "",

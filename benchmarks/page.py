@@ -98,6 +98,8 @@ def command_of(run: BenchRun, suites: Sequence[str]) -> str:
     words += [word for part in settings.get("only") or () for word in ("--case", shlex.quote(part))]
     if (profile := settings.get("profile", "local")) != "local":
         words += ["--profile", profile]
+    if workers := settings.get("workers"):
+        words += ["--workers", str(workers)]
     return " ".join([*words, "--peers"] if settings.get("peers") else words)
 
 

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from benchmarks.harness.contender import Setting, Suite
 from benchmarks.harness.recorded import BenchRun, keep, kept, kept_runs
 from benchmarks.harness.tables import markdown
 from benchmarks.own_job import suite_of
+from benchmarks.placing import LOCAL
 from benchmarks.suites import MODULES, suite
 from storage.store import Store
+from textmill.cli.job_names import PROFILE
 from textmill.cli.names import StoredName
 from textmill.cli.output import messages, print_json
 from textmill.cli.sizes import SIZE
@@ -53,6 +56,7 @@ class SuiteName(click.ParamType[str]):
         ("textmill bench --size 100MB --peers", "all suites, beside other programs, which are installed for it"),
         ("textmill bench job.toml --repeats 3", "a job of your own"),
         ("textmill bench ingest --size 1GB --against last", "exit status 1 where it became slower or larger"),
+        ("TMPDIR=/shared/tmp textmill bench ingest --profile lab --workers 16", "on a cluster"),
     ],
     store_help="Where results are kept and earlier ones are found. [default: $TEXTMILL_STORE, or ./store]",
 )
@@ -64,7 +68,14 @@ class SuiteName(click.ParamType[str]):
 @click.option(
     "--case", "only", multiple=True, metavar="TEXT", help="Only cases with this in their name; may be repeated."
 )
-@click.option("--profile", default="local", show_default=True, help="The cluster that jobs run on.")
+@click.option(
+    "--profile",
+    type=PROFILE,
+    default=LOCAL,
+    show_default=True,
+    help="The cluster that jobs run on; its workers must see the temporary folder ($TMPDIR), where all input lies.",
+)
+@click.option("--workers", type=AtLeast(1), help="Workers of each job, instead of the suite's or the profile's number.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting of JOB.toml.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the generated text.")
 @click.option("--allow-code", is_flag=True, help="Let JOB.toml call Python functions.")
@@ -76,6 +87,7 @@ def bench(
     against: str | None,
     only: tuple[str, ...],
     profile: str,
+    workers: int | None,
     overrides: tuple[str, ...],
     seed: int,
     allow_code: bool,
@@ -89,13 +101,16 @@ def bench(
     benchmark_targets. The exit status is 1 where --against finds more than chance explains.
     """
     chosen = [_suite(name, overrides, allow_code=allow_code) for name in suites or MODULES]
+    if profile != LOCAL or workers is not None:
+        chosen = _with_jobs(chosen, named=bool(suites))
     opened = Store.open(store, create=True)
     before = _earlier(opened, against)
+    setting = Setting(size_bytes=size, scratch=Path(), peers=peers, seed=seed, profile=profile, workers=workers)
     console = messages()
     with tempfile.TemporaryDirectory(prefix="textmill-bench-") as scratch:
         run = measured_by(
             chosen,
-            Setting(size_bytes=size, scratch=Path(scratch), peers=peers, seed=seed, profile=profile),
+            replace(setting, scratch=Path(scratch)),
             repeats=repeats,
             only=only,
             tell=lambda text: console.print(text, highlight=False, markup=False),
@@ -112,6 +127,18 @@ def bench(
 
 def _suite(name: str, overrides: Sequence[str], *, allow_code: bool) -> Suite:
     return suite_of(Path(name), overrides, allow_code=allow_code) if name.endswith(".toml") else suite(name)
+
+
+def _with_jobs(chosen: Sequence[Suite], *, named: bool) -> list[Suite]:
+    """The suites whose work is a job; where others were asked for by name, an error says so."""
+    without = [one.name for one in chosen if not one.runs_jobs]
+    if named and without:
+        jobs = ", ".join(name for name in MODULES if suite(name).runs_jobs)
+        raise click.UsageError(
+            f"--profile and --workers are for jobs, and {', '.join(without)} runs none. Suites that do: {jobs}; or a "
+            "job file of your own."
+        )
+    return [one for one in chosen if one.runs_jobs]
 
 
 def _earlier(store: Store, against: str | None) -> BenchRun | None:

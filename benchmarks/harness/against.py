@@ -58,11 +58,20 @@ def changes(now: BenchRun, before: BenchRun) -> Iterator[Change]:
             raise NotComparableError(f"{what}: {before.machine[what]} in {before.id}, {now.machine[what]} now")
     if now.size_bytes != before.size_bytes:
         raise NotComparableError(f"size: {before.size_bytes:,} bytes in {before.id}, {now.size_bytes:,} now")
+    for what in ("profile", "workers"):
+        one, other = before.settings.get(what), now.settings.get(what)
+        if one != other:
+            raise NotComparableError(f"{what}: {one} in {before.id}, {other} now")
     earlier = {(case.suite, case.measured.case): case.measured for case in before.cases}
     common = [(case, earlier.get((case.suite, case.measured.case))) for case in now.cases]
     if not any(found for _, found in common):
         raise NotComparableError(f"{before.id} measured none of these cases")
     for case, found in common:
+        if found and found.work != case.measured.work:
+            raise NotComparableError(
+                f"{case.suite}, {case.measured.case}: {dict(found.work)} done in {before.id}, "
+                f"{dict(case.measured.work)} now"
+            )
         for measure in (SECONDS, PEAK) if found else ():
             yield _change(case.suite, case.measured, found, measure)
 

@@ -71,6 +71,7 @@ def bench(
             "seed": setting.seed,
             "peers": setting.peers,
             "profile": setting.profile,
+            "workers": setting.workers,
             "only": list(only),
             "environments": environments,
         },

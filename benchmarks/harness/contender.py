@@ -89,6 +89,8 @@ class Setting:
         Of everything that is generated.
     profile
         The cluster profile that jobs run on.
+    workers
+        How many workers jobs have; None for the suite's own number here, and for the profile's elsewhere.
     """
 
     size_bytes: int
@@ -96,12 +98,17 @@ class Setting:
     peers: bool = False
     seed: int = 0
     profile: str = "local"
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """Cases under a name, with the claim that they examine; `cases` generates the inputs they need."""
+    """Cases under a name, with the claim that they examine; `cases` generates the inputs they need.
+
+    `runs_jobs` says that textmill's part is a job, which may run on any cluster.
+    """
 
     name: str
     claim: str
     cases: Callable[[Setting], Sequence[Case]]
+    runs_jobs: bool = False

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.generate import write_csv
-from benchmarks.harness.contender import OURS, Case, Contender
+from benchmarks.harness.contender import OURS, Case, Contender, Setting
+from benchmarks.placing import place_of, seen
 from cluster.driver import run_job
 from pipeline.config import parse_job
 
@@ -81,7 +82,7 @@ class _Stages:
         """Nothing; notes are for people."""
 
 
-def run(files: list[str], block: int, workers: int, scratch: str, **_: Any) -> dict[str, Any]:
+def run(files: list[str], block: int, place: dict[str, Any], scratch: str, **_: Any) -> dict[str, Any]:
     """A run with cleaning, exact deduplication and a commit; its stages' seconds and tasks."""
     job = {
         "name": "scaling",
@@ -90,11 +91,11 @@ def run(files: list[str], block: int, workers: int, scratch: str, **_: Any) -> d
         "clean": [{"op": "normalize_unicode"}, {"op": "collapse_whitespace"}, {"op": "trim"}],
         "dedupe": {"exact": ["text"]},
         "dataset": {"name": "rows"},
-        "cluster": {"workers": workers},
+        "cluster": {"profile": seen(place), "workers": place["workers"]},
     }
     listener = _Stages()
     began = time.perf_counter()
-    result = run_job(parse_job(job), workers=workers, listener=listener)
+    result = run_job(parse_job(job), listener=listener)
     seconds = time.perf_counter() - began
     _KEPT[scratch] = {"fingerprint": result.dataset.fingerprint if result.dataset else "", "read": result.ledger.read}
     found = {f"stage {name}": value for name, value in listener.seconds.items()}
@@ -109,15 +110,16 @@ def outputs(scratch: str, **_: Any) -> dict[str, Any]:
     return _KEPT[scratch]
 
 
-def case_of(shape: Shape, folder: Path, seed: int = 0) -> Case:
-    """The run of that shape as a case with one contender, whose input lies in `folder` afterwards."""
-    place = folder / f"in-{shape.size_bytes}"
-    files = sorted(place.glob("*.csv")) or write_csv(place, shape.size_bytes, files=2, seed=seed)
+def case_of(shape: Shape, setting: Setting) -> Case:
+    """The run of that shape as a case with one contender, whose input lies in the setting's folder afterwards."""
+    folder = setting.scratch / f"in-{shape.size_bytes}"
+    files = sorted(folder.glob("*.csv")) or write_csv(folder, shape.size_bytes, files=2, seed=setting.seed)
+    place = place_of(replace(setting, workers=shape.workers), shape.workers)
     ours = Contender(
         name=OURS,
         run="benchmarks.scaling.runs:run",
         check="benchmarks.scaling.runs:outputs",
-        arguments={"files": list(map(str, files)), "block": shape.block_bytes, "workers": shape.workers},
+        arguments={"files": list(map(str, files)), "block": shape.block_bytes, **place},
     )
     work = {"bytes": float(sum(path.stat().st_size for path in files))}
     return Case(name=shape.name, contenders=[ours], equal=("fingerprint", "read"), work=work, limit_s=1800)

@@ -33,8 +33,7 @@ def cases(setting: Setting) -> list[Case]:
     """The same run with two workers, as textmill, and with one."""
     block = max(250_000, setting.size_bytes // 16)
     two, one = (
-        case_of(Shape(size_bytes=setting.size_bytes, block_bytes=block, workers=workers), setting.scratch, setting.seed)
-        for workers in (2, 1)
+        case_of(Shape(size_bytes=setting.size_bytes, block_bytes=block, workers=workers), setting) for workers in (2, 1)
     )
     [ours] = two.contenders
     alone = type(ours)(name="one worker", run=ours.run, check=ours.check, arguments=one.contenders[0].arguments)
@@ -42,7 +41,7 @@ def cases(setting: Setting) -> list[Case]:
     return [Case(name="two workers", contenders=[ours, alone], equal=two.equal, work=two.work, targets=targets)]
 
 
-SUITE = Suite(name="scaling", claim="Two workers do at least 1.8 times what one does.", cases=cases)
+SUITE = Suite(name="scaling", claim="Two workers do at least 1.8 times what one does.", cases=cases, runs_jobs=True)
 
 
 def shapes(size_bytes: int) -> tuple[list[Shape], list[Shape]]:
@@ -69,7 +68,7 @@ def shapes(size_bytes: int) -> tuple[list[Shape], list[Shape]]:
 
 def timed(all_shapes: Sequence[Shape], folder: Path, repeats: int) -> list[Timed]:
     """Each shape with its median run, all run in turns."""
-    wanted = {shape: case_of(shape, folder) for shape in all_shapes}
+    wanted = {shape: case_of(shape, Setting(size_bytes=shape.size_bytes, scratch=folder)) for shape in all_shapes}
     samples: dict[Shape, list[Sample]] = {shape: [] for shape in all_shapes}
     for number in range(repeats):
         for shape, case in wanted.items():

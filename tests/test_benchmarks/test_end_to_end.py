@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import end_to_end
 from benchmarks.harness.contender import OURS, Case, Setting
+from benchmarks.placing import place_of
 from benchmarks.suites import suite
 
 #: Spark needs the environment that ``--peers`` makes, where the same is compared before any time counts.
@@ -24,7 +25,8 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 @pytest.fixture(scope="module")
 def ours(case: Case, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], float]:
     scratch = str(tmp_path_factory.mktemp("ours"))
-    measures = end_to_end.work(**{**case.contenders[0].arguments, "threads": 1}, scratch=scratch)
+    alone = place_of(Setting(size_bytes=1, scratch=Path()), 1)
+    measures = end_to_end.work(**{**case.contenders[0].arguments, **alone}, scratch=scratch)
     assert measures["cpu_s"] > 0
     return end_to_end.stored(scratch), measures["accuracy"]
 

@@ -13,6 +13,7 @@ from benchmarks import ingest
 from benchmarks.generate import write_csv
 from benchmarks.harness.contender import OURS, Setting
 from benchmarks.peers.clean_rows import rows_and_digest, written
+from benchmarks.placing import place_of
 from benchmarks.suites import MODULES, suite
 
 
@@ -24,7 +25,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.fixture(scope="module")
 def ours(files: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     scratch = str(tmp_path_factory.mktemp("ours"))
-    measures = ingest.clean(files, scratch, threads=1)
+    measures = ingest.clean(files, scratch, **place_of(Setting(size_bytes=1, scratch=Path()), 1))
     assert measures["cpu_s"] > 0
     return ingest.stored(scratch)
 

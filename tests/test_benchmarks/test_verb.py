@@ -1,6 +1,7 @@
 """`textmill bench`: results are kept, found again and compared; a regression is one only beyond the noise."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from benchmarks.harness.against import Change, NotComparableError, changes
+from benchmarks.harness.contender import Setting
 from benchmarks.harness.recorded import BenchRun, from_dict, keep, kept, kept_runs
+from benchmarks.placing import place_of, words_of
 from benchmarks.suites import MODULES, suite
 from storage.store import Store
 from textmill.cli.main import cli
@@ -120,11 +123,19 @@ def test_wrong_words_are_answered_before_anything_is_measured(store: Path) -> No
     assert "there is no such file" in missing.stderr
 
 
-def test_a_job_of_ones_own(store: Path, tmp_path: Path) -> None:
+PROFILE = """[clusters.lab]
+kind = "local"
+"""
+
+
+def test_a_job_of_ones_own_on_a_cluster_that_its_folder_knows(store: Path, tmp_path: Path) -> None:
     job = write_corpus(tmp_path / "demo", rows=500).job
-    result = bench(str(job), "--repeats", "1", "--set", "cluster.workers=1", "--json", store=store)
+    (job.parent / "textmill.toml").write_text(PROFILE)
+    result = bench(str(job), "--repeats", "1", "--profile", "lab", "--workers", "1", "--json", store=store)
     assert result.exit_code == 0, result.output
-    [case] = json.loads(result.stdout)["cases"]
+    facts = json.loads(result.stdout)
+    [case] = facts["cases"]
+    assert (facts["settings"]["profile"], facts["settings"]["workers"]) == ("lab", 1)
     sample = case["measured"]["rounds"][0]["textmill"]
     assert case["suite"] == "job"
     assert case["measured"]["work"]["bytes"] > 10_000
@@ -132,6 +143,43 @@ def test_a_job_of_ones_own(store: Path, tmp_path: Path) -> None:
     assert sample["measures"]["ingest s"] < sample["seconds"]
     assert sample["outputs"]["sha256"]
     assert sample["outputs"] == case["measured"]["again"][0]["outputs"]
+
+
+def test_a_cluster_is_for_suites_that_run_jobs(store: Path) -> None:
+    for words in (("--profile", "lab"), ("--workers", "2")):
+        refused = bench("ingest", "adding", *words, store=store)
+        assert refused.exit_code == 2
+        assert "adding runs none. Suites that do: ingest, jobs, scaling, end-to-end" in " ".join(refused.stderr.split())
+    unknown = bench("scaling", "--profile", "nowhere", "--size", "1MB", store=store)
+    assert unknown.exit_code != 0
+    assert "[clusters.nowhere]" in unknown.stderr
+
+
+def test_a_profile_is_seen_wherever_its_job_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Set first, so that it is taken back in the end.
+    monkeypatch.setenv("TEXTMILL_CONFIG", "")
+    monkeypatch.delenv("TEXTMILL_CONFIG")
+    (tmp_path / "textmill.toml").write_text(PROFILE)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    setting = Setting(size_bytes=1, scratch=tmp_path, profile="lab")
+    place = place_of(setting, 2)["place"]
+    assert place == {"profile": "lab", "profile_file": str(tmp_path / "textmill.toml"), "workers": None}
+    assert words_of(place_of(replace(setting, profile="local"), 2)["place"]) == ["--workers", "2"]
+    assert "TEXTMILL_CONFIG" not in os.environ
+    assert words_of({**place, "workers": 3}) == ["--profile", "lab", "--workers", "3"]
+    assert os.environ["TEXTMILL_CONFIG"] == str(tmp_path / "textmill.toml")
+
+
+def test_runs_on_other_clusters_or_over_other_input_are_not_compared(store: Path) -> None:
+    facts = measured(store)
+    facts.pop("changes")
+    run = from_dict(facts)
+    with pytest.raises(NotComparableError, match="profile: lab in x, local now"):
+        list(changes(run, replace(run, id="x", settings={**run.settings, "profile": "lab"})))
+    case = replace(run.cases[0], measured=replace(run.cases[0].measured, work={"numbers": 1.0}))
+    with pytest.raises(NotComparableError, match=r"adding, adding: \{'numbers': 1.0\} done in x, "):
+        list(changes(run, replace(run, id="x", cases=[case])))
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
