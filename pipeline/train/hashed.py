@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,15 @@ from pipeline.train.added import AddedRows
 from pipeline.train.block_files import is_written, open_array, open_rows, read_record, write_block
 from pipeline.train.columns import as_text, needed_columns
 from pipeline.train.config import TrainConfig
+from pipeline.train.order import even_parts
 from pipeline.train.sides import NO_PLAN, SplitPlan, sides_of
 from storage.scan import Span, cut, read_spans
 from storage.versions import Snapshot
 
 #: Counts of this many blocks are added up by one task.
 _FAN_IN = 16
-#: Blocks that one task reads at most; small versions are spread over at least `_LEAST_BATCHES` tasks first.
+#: Blocks that one task reads at most, since neighbours lie in the same row groups; versions of few blocks are spread
+#: over `_LEAST_BATCHES` tasks, which differ by a block at most, so that workers end together.
 _BATCH_BLOCKS, _LEAST_BATCHES = 8, 4
 #: Changes when the same settings mean other bytes on disk.
 _FORMAT = 3
@@ -171,11 +174,10 @@ def hash_blocks(
     blocks = cut(snapshot, train.block_rows)
     if not blocks:
         return [], np.zeros(features.width, np.int32)
-    size = max(1, min(_BATCH_BLOCKS, len(blocks) // _LEAST_BATCHES))
-    batches = [blocks[at : at + size] for at in range(0, len(blocks), size)]
+    batches = even_parts(blocks, min(len(blocks), max(_LEAST_BATCHES, -(-len(blocks) // _BATCH_BLOCKS))))
     tasks = [
-        delayed(hash_batch, pure=False)(batch, number * size, snapshot.schema, features, train, folder, plan, added)
-        for number, batch in enumerate(batches)
+        delayed(hash_batch, pure=False)(batch, first, snapshot.schema, features, train, folder, plan, added)
+        for batch, first in zip(batches, accumulate(map(len, batches), initial=0), strict=False)
     ]
     sums = [delayed(_counted, pure=False)(task, features.width) for task in tasks]
     while len(sums) > 1:

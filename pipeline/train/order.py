@@ -1,7 +1,13 @@
-"""Shuffles that depend on numbers alone: the same in every version of every library."""
+"""Orders and parts that depend on numbers alone: the same in every version of every library."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+_Item = TypeVar("_Item")
 
 
 def mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -25,3 +31,16 @@ def shuffled(count: int, *seeds: int) -> npt.NDArray[np.int64]:
     """The numbers from 0 to `count` - 1 in an order that depends on `seeds` alone, shape (count,)."""
     # No two keys are equal, so that every way of sorting gives the same order, the fastest too.
     return np.argsort(keys(count, *seeds)).astype(np.int64, copy=False)
+
+
+def even_parts(items: Sequence[_Item], count: int) -> list[Sequence[_Item]]:
+    """The items in order in so many parts that differ by one item at most, larger ones first.
+
+    Examples
+    --------
+    >>> even_parts("abcdefg", 3)
+    ['abc', 'de', 'fg']
+    """
+    size, more = divmod(len(items), count)
+    bounds = [number * size + min(number, more) for number in range(count + 1)]
+    return [items[start:stop] for start, stop in pairwise(bounds)]

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
+from itertools import accumulate, groupby
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from pipeline.text.config import FeatureConfig
 from pipeline.text.tfidf import Rows, Weighting
 from pipeline.train.block_files import is_written, open_array, write_block
 from pipeline.train.hashed import HashedBlock
-from pipeline.train.order import shuffled
+from pipeline.train.order import even_parts, shuffled
 
 #: The rows of this many blocks, drawn by chance, are mixed with one another.
 MIXED_BLOCKS = 16
@@ -150,16 +151,12 @@ def mix_blocks(
     return [shard for batch in execute("weigh", tasks) for shard in batch.shards]
 
 
-def _batches(plans: Sequence[ShardPlan]) -> list[tuple[int, list[ShardPlan]]]:
+def _batches(plans: Sequence[ShardPlan]) -> list[tuple[int, Sequence[ShardPlan]]]:
     """The plans in parts, each of one group of blocks, with the number of each part's first."""
     size = _BATCH if len(plans) <= _MANY_TASKS * _BATCH else MIXED_BLOCKS
-    parts: list[tuple[int, list[ShardPlan]]] = []
-    for number, plan in enumerate(plans):
-        if parts and len(parts[-1][1]) < size and parts[-1][1][0].blocks == plan.blocks:
-            parts[-1][1].append(plan)
-        else:
-            parts.append((number, [plan]))
-    return parts
+    groups = [list(group) for _, group in groupby(plans, lambda plan: plan.blocks)]
+    parts = [part for group in groups for part in even_parts(group, -(-len(group) // size))]
+    return list(zip(accumulate(map(len, parts), initial=0), parts, strict=False))
 
 
 def save_weighting(weighting: Weighting, folder: Path) -> None:

@@ -14,6 +14,7 @@ from pipeline.text.hashing import hash_texts
 from pipeline.train.config import TrainConfig
 from pipeline.train.fit import fit_model
 from pipeline.train.lanes import steps_of
+from pipeline.train.order import even_parts
 from pipeline.train.reproduce import reproduce_model
 from pipeline.train.shards import Shard, _batches, plan_shards
 from pipeline.train.sides import rows_that_test, sides_of
@@ -225,3 +226,13 @@ def test_many_shards_are_made_by_a_task_a_group(blocks, tasks):
     assert [plan for _, part in parts for plan in part] == plans
     assert all(len({plan.blocks for plan in part}) == 1 for _, part in parts)
     assert [first for first, _ in parts] == [sum(len(part) for _, part in parts[:at]) for at in range(len(parts))]
+
+
+def test_parts_differ_by_one_item_at_most_and_the_larger_come_first():
+    for items, count in ((6, 4), (21, 4), (4, 4), (5, 2), (1, 1), (0, 3)):
+        parts = even_parts(range(items), count)
+        sizes = [len(part) for part in parts]
+        assert [item for part in parts for item in part] == list(range(items))
+        assert len(parts) == count
+        assert sizes == sorted(sizes, reverse=True)
+        assert sizes[0] - sizes[-1] <= 1
