@@ -30,8 +30,8 @@ def explain(code: int | None, path: Place | str) -> StoreError | None:
         return DiskFullError(
             str(path),
             f"no room left to write ({os.strerror(code or 0)})",
-            "What was committed before is untouched. Free some space, or choose a store on a larger disk, "
-            "and run again.",
+            "What was committed before is untouched. Free some space (while no job runs, the store's folder `_cache` "
+            "can go: all in it is made again), or choose a store on a larger disk, and run again.",
         )
     if code in _REFUSED:
         return StoreNotWritableError(

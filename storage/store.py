@@ -193,10 +193,7 @@ class Store(Carrying, Queries):
         """Everything in the store that is not as the store wrote it; reads every byte. Empty where all is well."""
         found = [*verify_records(self.layout), *verify_folders(self.layout)]
         for layout in [*map(self.layout.dataset, self.names()), *self._system_tables()]:
-            problems = list(verify_dataset(self.layout, layout))
-            # A commit or a vacuum may have been at work meanwhile: damage is still there at a second look.
-            again = set(verify_dataset(self.layout, layout)) if problems else set()
-            found += [problem for problem in problems if problem in again]
+            found += verify_dataset(self.layout, layout)
         return found
 
     def _system_tables(self) -> list[DatasetLayout]:

@@ -5,7 +5,7 @@ keep the files from being checked.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from storage.arranging.policy import is_automatic, policy_path
 from storage.checkpoints import false_checkpoints
@@ -104,15 +104,17 @@ class _Checker:
         except (StoreDamagedError, KeyError, TypeError, ValueError):
             return []  # the entry was told already
 
-    def files(self) -> Iterator[Problem]:
+    def files(self, only: Container[str] | None = None) -> Iterator[Problem]:
+        """What is wrong with the files; with `only`, of those whose path below the store is in it."""
         needed = self.needed()
         there: dict[Place, int] = {
             path: path.stat().st_size for path in self.layout.folder.rglob("*") if path.is_file()
         }
         for path, (size, versions) in sorted(needed.items(), key=lambda item: str(item[0])):
-            yield from self._file(path, there.get(path), size, tuple(versions))
+            if only is None or below(path, self.store.root) in only:
+                yield from self._file(path, there.get(path), size, tuple(versions))
         for path in sorted(there, key=str):
-            if path not in needed and not self._own(path):
+            if path not in needed and not self._own(path) and (only is None or below(path, self.store.root) in only):
                 yield self._stray(path)
 
     def _own(self, path: Place) -> bool:
@@ -156,12 +158,20 @@ def _opens(layout: DatasetLayout) -> bool:
         return False
 
 
-def verify_dataset(store: StoreLayout, layout: DatasetLayout) -> Iterator[Problem]:
-    """The problems of one dataset or system table, those of the log first."""
+def verify_dataset(store: StoreLayout, layout: DatasetLayout) -> list[Problem]:
+    """The problems of one dataset or system table, those of the log first.
+
+    A commit or a vacuum may be at work meanwhile: damage is what is still there at a second look, which reads only
+    files that had a problem at the first.
+    """
+    found = _problems(store, layout)
+    again = set(_problems(store, layout, {problem.path for problem in found})) if found else set()
+    return [problem for problem in found if problem in again]
+
+
+def _problems(store: StoreLayout, layout: DatasetLayout, only: Container[str] | None = None) -> list[Problem]:
     checker = _Checker(store, layout)
-    yield from checker.log()
-    yield from checker.own()
-    yield from checker.files()
+    return [*checker.log(), *checker.own(), *checker.files(only)]
 
 
 def _without_log(store: StoreLayout, layout: DatasetLayout) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """Damage among models, and versions that the store's records name and no log has."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from storage.parquet import sha256_of
 from storage.places import Place, below
 from storage.problems import BROKEN_LOG, CHANGED, FOREIGN, MISSING, Problem
 from storage.registry import Models, Runs, saved_files
+from storage.stages import Stages
 from storage.tags import Tags
 
 
@@ -26,16 +28,33 @@ def verify_records(store: StoreLayout) -> Iterator[Problem]:
 
 
 def _models(store: StoreLayout) -> Iterator[Problem]:
-    """Files of models that are not as they were saved, and folders among the models that no record names."""
+    """Models and files of theirs that are not as they were saved, and folders that no record names."""
     models = Models(store)
-    rows = models.table.last("model")
-    for name in sorted(models.folders()):
+    # In this order, since a model may be saved in between.
+    named, rows = _named_models(store), models.table.last("model")
+    there = models.folders()
+    for name in sorted(named.keys() & rows.keys() - there):
+        path = below(store.models / name, store.root)
+        detail = f"the folder of the model, which {named[name]} names, is not there"
+        cure = "Restore it from a backup, or run its job again: the same rows give the same model."
+        yield Problem(dataset=name, kind=MISSING, path=path, detail=detail, versions=(), cure=cure)
+    for name in sorted(there):
         if name not in rows:
             path = below(store.models / name, store.root)
             detail, cure = "no record names this model", "Move it elsewhere."
             yield Problem(dataset=name, kind=FOREIGN, path=path, detail=detail, versions=(), cure=cure)
         else:
             yield from _model_files(store, name, rows[name])
+
+
+def _named_models(store: StoreLayout) -> dict[str, str]:
+    """Model -> what names it, of those that were there once: a model's own record is written before its folder."""
+    named = dict.fromkeys((change.model for change in Stages(store).history()), "a stage")
+    for run, row in Runs(store).table.last("run").items():
+        model = json.loads(row["record"]).get("model")
+        if isinstance(model, Mapping) and isinstance(model.get("id"), str):
+            named[model["id"]] = f"run {run}"
+    return named
 
 
 def _model_files(store: StoreLayout, name: str, row: Mapping[str, Any]) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from deltalake import DeltaTable
 from oracles_storage import rows_of, stage
 
-from storage import errors
+from storage import errors, verify
 from storage.fates import FATE_SCHEMA
-from storage.problems import BROKEN_LOG, ORPHAN
+from storage.parquet import sha256_of
+from storage.problems import BROKEN_LOG, MISSING, ORPHAN
+from storage.registry import Models
 from storage.store import Store
 
 #: What can be made again, or is no part of what lasts.
@@ -177,6 +180,37 @@ def test_versions_that_records_name_and_no_log_has_are_found(store):
     told = " ".join(str(problem) for problem in store.verify())
     for whose in ("tag gold", "model m1", "run r2"):
         assert whose in told
+
+
+def test_a_model_that_vanished_is_found_where_a_record_says_that_it_was_there(store):
+    # The record of one comes before its folder: a run that ended in between left no model.
+    table = Models(store.layout).table
+    table.append([{**table.last("model")["m1"], "model": "never"}])
+    staged = store.staging("m") / "m"
+    staged.mkdir(parents=True)
+    (staged / "weights.bin").write_bytes(b"w")
+    store.save_model("m2", staged, {"dataset": "reviews", "version": 1})
+    store.record_run("r3", {"dataset": "reviews", "version": 2, "model": {"id": "m2"}})
+    store.record_run("r4", {"dataset": "reviews", "version": 2, "model": {"id": "of another store"}})
+    assert store.verify() == []
+    for model in ("m1", "m2"):
+        shutil.rmtree(Path(store.uri) / "_models" / model)
+    found = {problem.dataset: problem for problem in store.verify()}
+    assert {model: problem.kind for model, problem in found.items()} == {"m1": MISSING, "m2": MISSING}
+    assert "which a stage names" in found["m1"].detail
+    assert "which run r3 names" in found["m2"].detail
+    assert "run its job again" in found["m2"].cure
+
+
+def test_only_what_has_a_problem_is_read_again(store, monkeypatch):
+    [damaged, *_] = parts = sorted(Path(store.uri).glob("reviews/*.parquet"))
+    assert len(parts) > 1
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    read = Counter()
+    monkeypatch.setattr(verify, "sha256_of", lambda path: read.update([str(path)]) or sha256_of(path))
+    assert [problem.path for problem in store.verify()] == [f"reviews/{damaged.name}"]
+    assert [name for name, times in read.items() if times > 1] == [str(damaged)]
 
 
 def test_a_log_that_vanished_is_no_orphan(store):

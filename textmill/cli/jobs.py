@@ -30,7 +30,11 @@ from textmill.report.units import count, duration, score, size
 )
 @click.option("--limit", type=AtLeast(1), default=50, show_default=True, help="At most so many.")
 def jobs(limit: int, store: str, as_json: bool) -> None:
-    """List the jobs of a store, newest first: what runs, what waits, what became of the others."""
+    """List the jobs of a store, newest first: what runs, what waits, what became of the others.
+
+    Of a store in a bucket, jobs of other machines are listed once they have succeeded: what runs and what failed is
+    known where it was submitted, in the work folder ($TEXTMILL_WORK) of that machine, or in one that all share.
+    """
     opened = Store.open(store)
     found = _all(opened)[:limit]
     if as_json:
