@@ -22,8 +22,8 @@ Words = npt.NDArray[np.uint64]
 
 
 @kernel
-def hash_spans(data: Any, offsets: Any, valid: Any, seeds: Any) -> Words:
-    """MurmurHash3_x64_128 of each span ``data[offsets[i]:offsets[i + 1]]``; zeros where not valid.
+def add_spans(data: Any, offsets: Any, valid: Any, seeds: Any, sums: Any) -> None:
+    """MurmurHash3_x64_128 of each span ``data[offsets[i]:offsets[i + 1]]`` is added to `sums`; nothing where not valid.
 
     Parameters
     ----------
@@ -35,31 +35,25 @@ def hash_spans(data: Any, offsets: Any, valid: Any, seeds: Any) -> Words:
         bool, shape (n,).
     seeds
         uint64, shape (2,): the starting state.
-
-    Returns
-    -------
-    uint64, shape (n, 2).
+    sums
+        uint64, shape (n, 2).
     """
-    count = valid.shape[0]
-    out = np.zeros((count, 2), np.uint64)
-    for row in range(count):
-        if not valid[row]:
-            continue
-        out[row] = murmur128(data, np.uint64(offsets[row]), np.uint64(offsets[row + 1]), seeds[0], seeds[1])
-    return out
+    for row in range(valid.shape[0]):
+        if valid[row]:
+            h1, h2 = murmur128(data, np.uint64(offsets[row]), np.uint64(offsets[row + 1]), seeds[0], seeds[1])
+            sums[row, 0] += h1
+            sums[row, 1] += h2
 
 
 @kernel
-def hash_words(words: Any, valid: Any, seeds: Any) -> Words:
-    """Hashes of 64-bit values (uint64, shape (n,)), shape (n, 2); zeros where not valid."""
-    count = words.shape[0]
-    out = np.zeros((count, 2), np.uint64)
-    for row in range(count):
+def add_words(words: Any, valid: Any, seeds: Any, sums: Any) -> None:
+    """Hashes of 64-bit values (uint64, shape (n,)) are added to the rows of `sums`, shape (n, 2), where valid."""
+    for row in range(words.shape[0]):
         if valid[row]:
             h1 = mixed(words[row] + seeds[0])
             h2 = mixed(rotated(words[row], 32) ^ seeds[1] ^ h1)
-            out[row, 0], out[row, 1] = h1 + h2, h2
-    return out
+            sums[row, 0] += h1 + h2
+            sums[row, 1] += h2
 
 
 def column_seeds(name: str) -> Words:
@@ -77,34 +71,54 @@ def cell_hashes(array: pa.Array, seeds: Words) -> Words:
     SchemaMismatchError
         If cells of this type cannot be stored.
     """
+    sums = np.zeros((len(array), 2), np.uint64)
+    add_cell_hashes(array, seeds, sums)
+    return sums
+
+
+def column_hashes(column: pa.ChunkedArray, name: str) -> Words:
+    """The hashes of all cells of a column of this name, shape (n, 2)."""
+    sums = np.zeros((len(column), 2), np.uint64)
+    seeds, start = column_seeds(name), 0
+    for chunk in column.chunks:
+        add_cell_hashes(chunk, seeds, sums[start : start + len(chunk)])
+        start += len(chunk)
+    return sums
+
+
+def add_cell_hashes(array: pa.Array, seeds: Words, sums: Words) -> None:
+    """Nothing; the cells' hashes, as `cell_hashes` gives them, are added to `sums`, shape (n, 2)."""
     kind = array.type
     if pt.is_dictionary(kind):
-        return _dictionary_hashes(array, seeds)
+        _add_dictionary(array, seeds, sums)
+        return
     if len(array) == 0 or pt.is_null(kind):
-        return np.zeros((len(array), 2), np.uint64)
+        return
     stored = stored_type(kind)
     if stored is None:
         raise SchemaMismatchError("fingerprint", f"no hash for cells of type {kind}", "Convert the column first.")
     valid = np.asarray(array.is_valid())
     if pt.is_string(stored) or pt.is_binary(stored):
-        return _span_hashes(array, valid, seeds)
+        _add_spans(array, valid, seeds, sums)
+        return
     plain = array.cast(stored)
     if pt.is_decimal(stored):
         spans = np.arange(plain.offset, plain.offset + len(plain) + 1) * 16
-        return hash_spans(np.frombuffer(plain.buffers()[1], np.uint8), spans, valid, seeds)
-    return hash_words(_words(plain), valid, seeds)
+        add_spans(np.frombuffer(plain.buffers()[1], np.uint8), spans, valid, seeds, sums)
+    else:
+        add_words(_words(plain), valid, seeds, sums)
 
 
-def _dictionary_hashes(array: pa.DictionaryArray, seeds: Words) -> Words:
+def _add_dictionary(array: pa.DictionaryArray, seeds: Words, sums: Words) -> None:
     if len(array.dictionary) == 0:
-        return np.zeros((len(array), 2), np.uint64)
+        return
     known: Words = cell_hashes(array.dictionary, seeds)
     hashes: Words = known[np.asarray(array.indices.fill_null(0))]
     hashes[np.asarray(array.indices.is_null())] = 0
-    return hashes
+    sums += hashes
 
 
-def _span_hashes(array: pa.Array, valid: npt.NDArray[np.bool_], seeds: Words) -> Words:
+def _add_spans(array: pa.Array, valid: npt.NDArray[np.bool_], seeds: Words, sums: Words) -> None:
     kind = array.type
     if not (pt.is_string(kind) or pt.is_large_string(kind) or pt.is_binary(kind) or pt.is_large_binary(kind)):
         array = array.cast(pa.large_string() if pt.is_string_view(kind) else pa.large_binary())
@@ -114,7 +128,7 @@ def _span_hashes(array: pa.Array, valid: npt.NDArray[np.bool_], seeds: Words) ->
     offsets = np.frombuffer(offset_buffer, np.int64 if wide else np.int32)
     offsets = offsets[array.offset : array.offset + len(array) + 1]
     data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.zeros(0, np.uint8)
-    return hash_spans(data, offsets, valid, seeds)
+    add_spans(data, offsets, valid, seeds, sums)
 
 
 def _words(array: pa.Array) -> Words:

@@ -11,10 +11,12 @@ nothing, so a column that older rows lack equals a column of nulls there; a null
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from storage.schema import stored_schema
@@ -78,7 +80,9 @@ class Fingerprint:
         return cls(rows=int(facts["rows"]), lanes=(a, b, c, d))
 
 
-def fingerprint_of(table: pa.Table, columns: Sequence[str]) -> Fingerprint:
+def fingerprint_of(
+    table: pa.Table, columns: Sequence[str], known: Mapping[str, npt.NDArray[np.uint64]] | None = None
+) -> Fingerprint:
     """The fingerprint of the table's rows over these columns.
 
     It does not depend on the order of rows or columns, on chunking, dictionary encoding, or text width.
@@ -89,6 +93,8 @@ def fingerprint_of(table: pa.Table, columns: Sequence[str]) -> Fingerprint:
         Any number of rows, also none.
     columns
         Which columns are content; usually all but the row id.
+    known
+        Hashes of all cells of some of them, as `storage.cell_hash.column_hashes` gives them.
 
     Raises
     ------
@@ -98,4 +104,4 @@ def fingerprint_of(table: pa.Table, columns: Sequence[str]) -> Fingerprint:
     # Compiled loops are loaded with numba, which takes longer than a query: those who only read need none.
     from storage.row_sums import row_sums
 
-    return Fingerprint(rows=table.num_rows, lanes=row_sums(table, columns))
+    return Fingerprint(rows=table.num_rows, lanes=row_sums(table, columns, known or {}))

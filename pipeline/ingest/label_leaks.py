@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from pipeline import frame
 from pipeline.ingest.dedupe.keys import exact_keys
+from storage.cell_hash import column_hashes
 
 #: Rows that a sample holds.
 SAMPLE_ROWS = 4096
@@ -26,6 +27,7 @@ SAMPLE_ROWS = 4096
 SAMPLE_CHARACTERS = 500
 #: The share of texts, one in so many, that is looked at before all are.
 _LOOKED_AT_FIRST = 4
+_HIGHEST = 2**64 - 1
 _WORD = re.compile(r"[\u4e00-\u9fff]+|[^\W_\u4e00-\u9fff]+")
 _SCHEMA = pa.schema([("hash", pa.uint64()), ("mark", pa.uint64()), ("text", pa.string()), ("label", pa.string())])
 
@@ -85,19 +87,27 @@ class Leak:
         )
 
 
-def sample_labels(table: pa.Table, text: str, label: str) -> LabelSample:
-    """The sample of a frame's live rows that have a text and a label."""
+def sample_labels(table: pa.Table, text: str, label: str, known: npt.NDArray[np.uint64] | None = None) -> LabelSample:
+    """The sample of a frame's live rows that have a text and a label.
+
+    Parameters
+    ----------
+    table
+        The frame.
+    text, label
+        Its columns.
+    known
+        Hashes of the texts, as `storage.cell_hash.column_hashes` gives them, where someone has made them already.
+    """
     if text not in table.column_names or label not in table.column_names:
         return LabelSample.empty()
+    hashes = (column_hashes(table[text], text) if known is None else known)[:, 0]
     taking = np.asarray(pc.and_(pc.is_valid(table[text]), pc.is_valid(table[label])))
     if frame.FATE in table.column_names:
         taking = taking & frame.alive(table)
-    rows = table.select([text, label])
-    rows = rows if taking.all() else rows.filter(pa.array(taking))
-    hashes = exact_keys(rows, [text])[:, 0]
-    few = _candidates(hashes)
-    rows = rows.take(pa.array(few))
-    keys = np.stack([hashes[few], exact_keys(rows, [label])[:, 0]])
+    places = _candidates(hashes) if taking.all() else np.flatnonzero(taking)[_candidates(hashes[taking])]
+    rows = table.select([text, label]).take(pa.array(places))
+    keys = np.stack([hashes[places], exact_keys(rows, [label])[:, 0]])
     places = _smallest(keys)
     some = rows.take(pa.array(places))
     texts = pc.utf8_slice_codeunits(some[text].cast(pa.string()), 0, SAMPLE_CHARACTERS)
@@ -109,7 +119,8 @@ def _candidates(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """Places of hashes among which all those are that a sample may hold: a few, where there are many."""
     reach = 2 * SAMPLE_ROWS
     while reach < len(hashes):
-        few = np.flatnonzero(hashes <= np.partition(hashes, reach)[reach])
+        # Hashes lie evenly: so many are below this share of the highest.
+        few = np.flatnonzero(hashes <= np.uint64(_HIGHEST // len(hashes) * reach))
         if len(np.unique(hashes[few])) > SAMPLE_ROWS:
             return few
         reach *= 8

@@ -21,6 +21,7 @@ from pipeline.ingest.operations.operation import TEXT_COLUMN
 from pipeline.ingest.reading.shape import FileTally, tally_files
 from pipeline.ingest.row_records import records_of
 from pipeline.ledger import Ledger
+from storage.cell_hash import column_hashes
 from storage.fates import FATE_SCHEMA
 from storage.fingerprint import Fingerprint, fingerprint_of
 from storage.parquet import StagedPart, write_part
@@ -162,7 +163,7 @@ def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
         If an operation added or dropped rows.
     """
     read = table.num_rows
-    sources, tallies = counted(table[frame.SOURCE]), tally_files(table)
+    tallies = tally_files(table)
     cleaned = clean(without_crashes(table, Path(work.folder)), work.operations)
     checked = check(cleaned.table, work.checks)
     table = checked.table
@@ -173,28 +174,31 @@ def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
     kept, dead = table.filter(pa.array(alive)), table.filter(pa.array(~alive))
     content = frame.content_names(table)
     fates = write_fates(fates_of(dead), folder / f"fates-{number:06d}.parquet")
+    part = None
+    if kept.num_rows:
+        part = write_part(kept.select([*content, *frame.ROW_ID]), folder / f"part-{number:06d}.parquet")
+    # The texts are most of the bytes: they are hashed once, for the fingerprint and for the sample.
+    known = {work.text: column_hashes(kept[work.text], work.text)} if work.text in content else {}
     return BlockSummary(
         number=number,
         ledger=Ledger(read=read, kept=kept.num_rows, **_dead_counts(dead)),
-        part=write_part(kept.select([*content, *frame.ROW_ID]), folder / f"part-{number:06d}.parquet")
-        if kept.num_rows
-        else None,
+        part=part,
         fates=(fates,) if fates else (),
-        fingerprint=fingerprint_of(kept, content),
+        fingerprint=fingerprint_of(kept, content, known),
         labels=counted(kept[work.label]) if work.label in content else {},
-        sources=sources,
+        sources={name: tallies[name].records for name in sorted(tallies)},
         tallies=tallies,
         changed=cleaned.changed,
         counts=checked.counts,
         keys=write_block_keys(kept, number, work.keys, folder / "pass-0") if work.keys else None,
-        sample=_write_sample(kept, number, work),
+        sample=_write_sample(kept, number, work, known.get(work.text)),
     )
 
 
-def _write_sample(kept: pa.Table, number: int, work: BlockWork) -> str | None:
+def _write_sample(kept: pa.Table, number: int, work: BlockWork, known: npt.NDArray[np.uint64] | None) -> str | None:
     if work.label is None:
         return None
-    sample = sample_labels(kept, work.text, work.label)
+    sample = sample_labels(kept, work.text, work.label, known)
     path = Path(work.folder) / f"labels-{number:06d}.arrow"
     return write_sample(sample, path) if sample.rows.num_rows else None
 

@@ -9,6 +9,7 @@ from oracles_cleaning import make_frame
 
 from pipeline.ingest.dedupe.keys import exact_keys
 from pipeline.ingest.label_leaks import SAMPLE_ROWS, LabelSample, find_leaks, sample_labels, tokens_of
+from storage.cell_hash import column_hashes
 
 LABELS = ("complaint", "inquiry", "suggestion")
 
@@ -66,7 +67,8 @@ def test_samples_hold_the_smallest_hashes_however_often_texts_repeat(distinct):
     labels = [str(i % 2) for i in range(60_000)]
     sample = sample_labels(make_frame({"text": texts, "label": labels}), "text", "label").rows
     pairs = pa.table({"text": texts, "label": labels}).group_by(["text", "label"]).aggregate([])
-    keys = [exact_keys(pairs, [name])[:, 0].tolist() for name in ("text", "label")]
+    hashes = [column_hashes(pairs["text"], "text"), exact_keys(pairs, ["label"])]
+    keys = [each[:, 0].tolist() for each in hashes]
     expected = sorted(zip(*keys, strict=True))[:SAMPLE_ROWS]
     assert list(zip(sample["hash"].to_pylist(), sample["mark"].to_pylist(), strict=True)) == expected
 

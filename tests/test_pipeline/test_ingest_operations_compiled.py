@@ -146,6 +146,7 @@ def test_texts_beyond_what_an_array_holds_are_refused(monkeypatch):
     assert spliced(texts, Rows(zero, np.full(7, 97, np.uint8), zero, zero + 7)).to_pylist() == ["aaaaaaa", "def"]
 
 
+@settings(deadline=None)
 @given(texts=st.lists(st.none() | st.text(alphabet="ab \t\n\u3000\uff21\u00a8e\u0301中", max_size=12), max_size=40))
 def test_steps_that_splice_together_do_what_they_do_one_by_one(texts: list[str | None]) -> None:
     steps = [NormalizeUnicode(), CollapseWhitespace(), Trim(), NormalizeUnicode(form="NFC"), CollapseWhitespace()]

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.dedupe.tokens import point_at
 from pipeline.ingest.operations.splice import Rows
-from storage.compiled import kernel
+from pipeline.ingest.reading.csv.runs import copied, words_of
+from storage.compiled import inlined, kernel
 
 INERT, SIMPLE, HARD = 0, 1, 2
 _POINTS = 0x110000
@@ -90,7 +91,7 @@ def _is_known(character: str) -> bool:
 
 
 #: Comparisons with constants of the bytes' own type become vector instructions; with others they would be widened.
-_C2, _E4, _E9 = np.uint8(0xC2), np.uint8(0xE4), np.uint8(0xE9)
+_80, _C2, _E4, _E9 = np.uint8(0x80), np.uint8(0xC2), np.uint8(0xE4), np.uint8(0xE9)
 
 
 @kernel
@@ -103,14 +104,21 @@ def _suspect(window: Any) -> Any:
     return found
 
 
+@inlined
+def _inert_width(lead: Any) -> Any:
+    """How many bytes the character takes that `lead` begins, if that is ASCII or U+4000 to U+9FFF; 0 otherwise."""
+    return 1 if lead < _80 else (3 if lead >= _E4 and lead <= _E9 else 0)
+
+
 @kernel
 def _kind_of(data: Any, start: Any, stop: Any, kinds: Any, places: Any) -> Any:
     """The greatest kind of a text's characters, and how many bytes it takes with simple ones exchanged."""
     kind, size = INERT, stop - start
     i = start
     while i < stop:
-        if data[i] < 0x80:
-            i += 1
+        width = _inert_width(data[i])
+        if width:
+            i += width
             continue
         point, width = point_at(data, i)
         i += width
@@ -150,29 +158,38 @@ def _find(data: Any, offsets: Any, wanted: Any, kinds: Any, places: Any, simple:
 
 @kernel
 def _exchange(
-    data: Any, offsets: Any, rows: Any, kinds: Any, places: Any, values: Any, out: Any, starts: Any, stops: Any
+    data: Any,
+    words: Any,
+    offsets: Any,
+    rows: Any,
+    kinds: Any,
+    places: Any,
+    values: Any,
+    out: Any,
+    out_words: Any,
+    starts: Any,
+    stops: Any,
 ) -> None:
     used = 0
     for k in range(len(rows)):
         starts[k] = used
         i, stop = offsets[rows[k]], offsets[rows[k] + 1]
+        done = i
         while i < stop:
-            if data[i] < 0x80:
-                out[used] = data[i]
-                used += 1
-                i += 1
+            width = _inert_width(data[i])
+            if width:
+                i += width
                 continue
             point, width = point_at(data, i)
             if kinds[point] == SIMPLE:
+                used = copied(data, words, done, i, out, out_words, used)
                 start, length = places[point] >> 6, places[point] & 63
                 for j in range(length):
                     out[used + j] = values[start + j]
                 used += length
-            else:
-                for j in range(width):
-                    out[used + j] = data[i + j]
-                used += width
+                done = i + width
             i += width
+        used = copied(data, words, done, stop, out, out_words, used)
         stops[k] = used
 
 
@@ -185,7 +202,7 @@ def normalized(texts: pa.Array, wanted: npt.NDArray[np.bool_], name: str) -> Row
     simple, hard = simple[:simples], hard[:hards]
     out = np.empty(size, np.uint8)
     starts, stops = np.empty(simples, np.int64), np.empty(simples, np.int64)
-    _exchange(data, offsets, simple, *form, out, starts, stops)
+    _exchange(data, words_of(data), offsets, simple, *form, out, words_of(out), starts, stops)
     return _joined(Rows(simple, out, starts, stops), _the_long_way(texts, hard, name))
 
 

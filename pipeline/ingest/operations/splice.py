@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from pipeline.errors import DataError
 from pipeline.ingest.dedupe.murmur import text_buffers
+from pipeline.ingest.reading.csv.runs import copied, words_of
 from storage.compiled import kernel
 
 #: Bytes of text that an array of the type `string` can hold.
@@ -36,25 +37,32 @@ class Rows(NamedTuple):
 
 
 @kernel
-def _splice(data: Any, offsets: Any, rows: Any, other: Any, starts: Any, stops: Any, out: Any, places: Any) -> None:
-    used, source, row = 0, offsets[0], 0
+def _splice(
+    data: Any,
+    words: Any,
+    offsets: Any,
+    rows: Any,
+    other: Any,
+    other_words: Any,
+    starts: Any,
+    stops: Any,
+    out: Any,
+    out_words: Any,
+    places: Any,
+) -> None:
+    used, source, row = 0, np.int64(offsets[0]), 0
     for k in range(len(rows)):
         changed = rows[k]
         shift = used - source
         for r in range(row, changed + 1):
             places[r] = offsets[r] + shift
-        length = offsets[changed] - source
-        out[used : used + length] = data[source : source + length]
-        used += length
-        length = stops[k] - starts[k]
-        out[used : used + length] = other[starts[k] : stops[k]]
-        used += length
-        source, row = offsets[changed + 1], changed + 1
+        used = copied(data, words, source, np.int64(offsets[changed]), out, out_words, used)
+        used = copied(other, other_words, starts[k], stops[k], out, out_words, used)
+        source, row = np.int64(offsets[changed + 1]), changed + 1
     shift = used - source
     for r in range(row, len(offsets)):
         places[r] = offsets[r] + shift
-    last = offsets[len(offsets) - 1]
-    out[used : used + last - source] = data[source:last]
+    copied(data, words, source, np.int64(offsets[len(offsets) - 1]), out, out_words, used)
 
 
 def spliced(texts: pa.Array, new: Rows) -> pa.Array:
@@ -78,7 +86,19 @@ def spliced(texts: pa.Array, new: Rows) -> pa.Array:
         raise DataError(f"the texts of one block grow to {size} bytes in cleaning", "Choose a smaller [source] block")
     places, out = pa.allocate_buffer(at_least_one(kind.itemsize * len(offsets))), pa.allocate_buffer(at_least_one(size))
     target = np.frombuffer(out, np.uint8)
-    _splice(data, offsets, *new, target, np.frombuffer(places, kind))
+    _splice(
+        data,
+        words_of(data),
+        offsets,
+        new.rows,
+        new.data,
+        words_of(new.data),
+        new.starts,
+        new.stops,
+        target,
+        words_of(target),
+        np.frombuffer(places, kind),
+    )
     if texts.offset and validity is not None:
         validity = pa.array(np.asarray(pc.is_valid(texts))).buffers()[1]
     return pa.Array.from_buffers(texts.type, len(texts), [validity, places, out], texts.null_count)

@@ -172,7 +172,8 @@ class DropNull(FilterOperation):
         """Rows with a null in one of the columns."""
         empty = np.zeros(table.num_rows, np.bool_)
         for name in self.targets:
-            empty |= np.asarray(pc.is_null(table[name]))
+            if table[name].null_count:
+                empty |= np.asarray(pc.is_null(table[name]))
         return empty
 
 

@@ -170,6 +170,7 @@ def _without_blanks(data: npt.NDArray[np.uint8], records: Records) -> Records:
         verdicts=records.verdicts[filled],
         column_bytes=records.column_bytes,
         loose_quotes=records.loose_quotes[filled],
+        lengths=records.lengths[:, filled],
     )
 
 

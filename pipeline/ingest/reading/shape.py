@@ -56,9 +56,12 @@ def tally_files(table: pa.Table) -> dict[str, FileTally]:
         The frame of a block as `read_block` gives it, before anything else rejects rows.
     """
     records = _counts(table[frame.SOURCE])
+    reasons = table[frame.REASON]
     misshapen, undecodable = (
-        _counts(table[frame.SOURCE].filter(pc.is_in(table[frame.REASON], pa.array(reasons))))
-        for reasons in (STRUCTURAL_REASONS, ENCODING_REASONS)
+        _counts(table[frame.SOURCE].filter(pc.is_in(reasons, pa.array(these))))
+        if reasons.null_count < len(reasons)
+        else {}
+        for these in (STRUCTURAL_REASONS, ENCODING_REASONS)
     )
     return {
         name: FileTally(records=count, misshapen=misshapen.get(name, 0), undecodable=undecodable.get(name, 0))

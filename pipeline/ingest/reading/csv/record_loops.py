@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.ingest.reading.csv.dialect import CR, LF, SPACE
-from pipeline.ingest.reading.csv.runs import copy_run, pattern, run_end
+from pipeline.ingest.reading.csv.runs import WORD, copy_run, pattern, run_end
 from pipeline.ingest.reading.csv.verdicts import (
     BAD_ENCODING,
     BAD_QUOTING,
@@ -15,6 +15,9 @@ from pipeline.ingest.reading.csv.verdicts import (
 )
 from pipeline.ingest.reading.text.utf8 import valid_utf8
 from storage.compiled import Buffer, kernel
+
+#: In the place of a field's length: an escape or a doubled quote stands in it.
+WRITTEN_OTHERWISE = -1
 
 
 @kernel
@@ -42,6 +45,7 @@ def measure(  # noqa: C901 - one compiled loop
     fields: Buffer,
     verdicts: Buffer,
     loose: Buffer,
+    lengths: Buffer,
     column_bytes: Buffer,
 ) -> int:
     """How many records `data` holds; their facts are written to the arrays, as `Records` describes them.
@@ -59,7 +63,7 @@ def measure(  # noqa: C901 - one compiled loop
     third = pattern(escape, CR if cr_ends else LF)
     # With an escape and bare carriage returns there is no room left for quotes: they are not noted as loose.
     fourth = pattern(CR if cr_ends and escape >= 0 else quote, LF)
-    lengths = np.zeros(columns, dtype=np.int64)
+    text_bytes = np.zeros(columns, dtype=np.int64)
     found = 0
     i = 0
     while i < size:
@@ -79,6 +83,7 @@ def measure(  # noqa: C901 - one compiled loop
         more = True
         while more:
             length = 0
+            verbatim = True
             while skip_spaces and i < size and data[i] == SPACE:
                 i += 1
             begin = i
@@ -92,6 +97,7 @@ def measure(  # noqa: C901 - one compiled loop
                     i = run_end(data, words, i, size, quotes, escapes, quotes, escapes)
                     length += i - run
                     if i < size and data[i] == escape:
+                        verbatim = False
                         i += 1
                         if i < size:
                             i += 1
@@ -102,6 +108,7 @@ def measure(  # noqa: C901 - one compiled loop
                         break
                     i += 1
                     if i < size and data[i] == quote:
+                        verbatim = False
                         i += 1
                         length += 1
                         continue
@@ -135,6 +142,7 @@ def measure(  # noqa: C901 - one compiled loop
                         continue
                     if i < size and data[i] == escape:
                         escaped = True
+                        verbatim = False
                         i += 1
                         if i < size:
                             i += 1
@@ -155,7 +163,8 @@ def measure(  # noqa: C901 - one compiled loop
                 end = size
                 more = False
             if field < columns:
-                lengths[field] = length
+                text_bytes[field] = length
+                lengths[field, found] = length if verbatim else WRITTEN_OTHERWISE
             field += 1
         verdict = SOUND
         if field < columns:
@@ -176,7 +185,7 @@ def measure(  # noqa: C901 - one compiled loop
         found += 1
         if verdict == SOUND:
             for column in range(columns):
-                column_bytes[column] += lengths[column]
+                column_bytes[column] += text_bytes[column]
     return found
 
 
@@ -188,6 +197,7 @@ def fill(  # noqa: C901 - one compiled loop
     starts: Buffer,
     ends: Buffer,
     verdicts: Buffer,
+    lengths: Buffer,
     bases: Buffer,
     text: Buffer,
     text_words: Buffer,
@@ -204,6 +214,7 @@ def fill(  # noqa: C901 - one compiled loop
     escapes = pattern(escape, quote)
     third = pattern(escape, LF)
     fourth = pattern(CR if marks[3] == 1 else LF, LF)
+    size = data.shape[0]
     columns = offsets.shape[0]
     for row in range(starts.shape[0]):
         if verdicts[row] != SOUND:
@@ -219,6 +230,14 @@ def fill(  # noqa: C901 - one compiled loop
             quoted = i < end and data[i] == quote
             if quoted:
                 i += 1
+            length = np.int64(lengths[column, row])
+            # By whole words, where there are bytes behind the field to make up the last one.
+            if length >= 0 and i + length + WORD <= size:
+                for k in range(0, length, WORD):
+                    text_words[out + k] = words[i + k]
+                i += length + (2 if quoted else 1)
+                offsets[column, row + 1] = out + length - bases[column]
+                continue
             while True:
                 run = i
                 if quoted:

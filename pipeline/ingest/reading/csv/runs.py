@@ -118,3 +118,21 @@ def copy_run(
         i += 1
         out += 1
     return i
+
+
+@kernel
+def copied(
+    data: Buffer, words: Buffer, start: Buffer, stop: Buffer, out: Buffer, out_words: Buffer, at: Buffer
+) -> Buffer:
+    """The place in `out` behind the bytes ``data[start:stop]``, which are copied to ``out[at:]``; no byte more is."""
+    size = stop - start
+    shift = at - start
+    if size < WORD:
+        for i in range(start, stop):
+            out[i + shift] = data[i]
+    else:
+        for k in range(0, size - WORD, WORD):
+            out_words[at + k] = words[start + k]
+        # The last word overlaps the one before it, where the size is no whole number of words.
+        out_words[at + size - WORD] = words[stop - WORD]
+    return at + size

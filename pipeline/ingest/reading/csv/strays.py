@@ -69,5 +69,6 @@ def _joined(parts: list[Records], column_bytes: npt.NDArray[np.int64]) -> Record
         fields=np.concatenate([part.fields for part in parts]),
         verdicts=np.concatenate([part.verdicts for part in parts]),
         loose_quotes=np.concatenate([part.loose_quotes for part in parts]),
+        lengths=np.concatenate([part.lengths for part in parts], axis=1),
         column_bytes=sum((part.column_bytes for part in parts), start=column_bytes),
     )

@@ -33,6 +33,9 @@ class Records:
         Text bytes of the sound records by column, shape (columns,).
     loose_quotes
         Whether each record has a quote inside an unquoted field, shape (records,).
+    lengths
+        Text bytes of each field of the sound records, shape (columns, records); `WRITTEN_OTHERWISE` where the bytes in
+        between the field's ends are not its text.
     """
 
     starts: npt.NDArray[np.int64]
@@ -41,6 +44,7 @@ class Records:
     verdicts: npt.NDArray[np.uint8]
     column_bytes: npt.NDArray[np.int64]
     loose_quotes: npt.NDArray[np.bool_]
+    lengths: npt.NDArray[np.int32]
 
     def part(self, start: int, stop: int) -> "Records":
         """The records from `start` to before `stop`; their text bytes by column are not known."""
@@ -51,6 +55,7 @@ class Records:
             verdicts=self.verdicts[start:stop],
             column_bytes=np.zeros_like(self.column_bytes),
             loose_quotes=self.loose_quotes[start:stop],
+            lengths=self.lengths[:, start:stop],
         )
 
 
@@ -81,10 +86,23 @@ def find_records(
     fields = np.empty(most, dtype=np.int64)
     verdicts = np.empty(most, dtype=np.uint8)
     loose = np.empty(most, dtype=np.bool_)
+    lengths = np.empty((columns, most), dtype=np.int32)
     column_bytes = np.zeros(columns, dtype=np.int64)
     found = int(
         measure(
-            data, words_of(data), marks, columns, longest, check, starts, ends, fields, verdicts, loose, column_bytes
+            data,
+            words_of(data),
+            marks,
+            columns,
+            longest,
+            check,
+            starts,
+            ends,
+            fields,
+            verdicts,
+            loose,
+            lengths,
+            column_bytes,
         )
     )
     return Records(
@@ -94,6 +112,7 @@ def find_records(
         verdicts=verdicts[:found].copy(),
         column_bytes=column_bytes,
         loose_quotes=loose[:found].copy(),
+        lengths=lengths[:, :found],
     )
 
 
@@ -119,6 +138,7 @@ def text_columns(data: npt.NDArray[np.uint8], dialect: Dialect, records: Records
         records.starts,
         records.ends,
         records.verdicts,
+        records.lengths,
         bases,
         text,
         words_of(text),
