@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +26,7 @@ __all__ = [
     "footer_of",
     "iter_file",
     "iter_rows",
+    "read_blocks",
     "read_span",
     "read_spans",
     "snapshot_of",
@@ -185,6 +187,40 @@ def read_spans(spans: Sequence[Span], columns: Sequence[str] | None = None, *, s
         [wanted.empty_table()]
         + [read_span(span.file, span.start, span.stop, wanted.names, schema=schema) for span in spans]
     )
+
+
+def read_blocks(
+    blocks: Sequence[Sequence[Span]], columns: Sequence[str] | None = None, *, schema: pa.Schema
+) -> Iterator[pa.Table]:
+    """The rows of each block, as `read_spans` gives them.
+
+    A row group that neighbours share is read once; a block and a row group are in memory at a time.
+    """
+    wanted = selected(schema, columns)
+    batches = chain.from_iterable(_batches(span, wanted, max(1, span.rows)) for span in _joined(blocks))
+    batch = next(batches, None)
+    for spans in blocks:
+        missing = sum(span.rows for span in spans)
+        taken = []
+        while missing and batch is not None:
+            taken.append(batch.slice(0, missing))
+            missing -= taken[-1].num_rows
+            batch = batch.slice(taken[-1].num_rows)
+            if batch.num_rows == 0:
+                batch = next(batches, None)
+        yield pa.Table.from_batches(taken, schema=wanted)
+
+
+def _joined(blocks: Sequence[Sequence[Span]]) -> list[Span]:
+    """The spans of all blocks, with neighbours in one file made one."""
+    joined: list[Span] = []
+    for span in chain.from_iterable(blocks):
+        last = joined[-1] if joined else None
+        if last is not None and last.file == span.file and last.stop == span.start:
+            joined[-1] = replace(last, stop=span.stop)
+        else:
+            joined.append(span)
+    return joined
 
 
 def iter_file(file: DataFile, schema: pa.Schema, *, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:

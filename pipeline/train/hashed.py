@@ -26,7 +26,7 @@ from pipeline.train.columns import as_text, needed_columns
 from pipeline.train.config import TrainConfig
 from pipeline.train.order import even_parts
 from pipeline.train.sides import NO_PLAN, SplitPlan, sides_of
-from storage.scan import Span, cut, read_spans
+from storage.scan import Span, cut, read_blocks
 from storage.versions import Snapshot
 
 #: Counts of this many blocks are added up by one task.
@@ -204,14 +204,11 @@ def hash_batch(
     places = [folder / f"{number:08d}" for number in range(first, first + len(blocks))]
     if all(map(is_written, places)):
         return HashedBatch(blocks=tuple(_of_record(place, read_record(place)) for place in places))
-    table = read_spans(_joined(blocks), needed_columns(train), schema=schema)
+    tables = read_blocks(blocks, needed_columns(train), schema=schema)
     hashed = []
-    start = 0
-    for number, (spans, place) in enumerate(zip(blocks, places, strict=True), start=first):
-        rows = sum(span.rows for span in spans)
-        fresh = None if added is None else added.among(number * train.block_rows, rows)
-        hashed.append(hash_block(table.slice(start, rows), features, train, place, plan, fresh))
-        start += rows
+    for number, (table, place) in enumerate(zip(tables, places, strict=True), start=first):
+        fresh = None if added is None else added.among(number * train.block_rows, table.num_rows)
+        hashed.append(hash_block(table, features, train, place, plan, fresh))
     return HashedBatch(blocks=tuple(hashed))
 
 
@@ -257,18 +254,6 @@ def hash_block(
     kept = matrix if np.array_equal(chosen, np.arange(len(text))) else matrix[chosen]
     write_block(folder, kept, np.asarray(encoded.indices, np.int32), record, counts=True)
     return _of_record(folder, record)
-
-
-def _joined(blocks: Sequence[Sequence[Span]]) -> list[Span]:
-    """The spans of all blocks, with neighbours in one file made one."""
-    joined: list[Span] = []
-    for span in (span for spans in blocks for span in spans):
-        last = joined[-1] if joined else None
-        if last is not None and last.file == span.file and last.stop == span.start:
-            joined[-1] = Span(file=span.file, start=last.start, stop=span.stop)
-        else:
-            joined.append(span)
-    return joined
 
 
 def _of_record(folder: Path, record: dict[str, Any]) -> HashedBlock:

@@ -7,16 +7,17 @@ import pickle
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from oracles_storage import rows_of, stage
 
 from storage import commit as committing
-from storage import errors
+from storage import errors, parquet
 from storage.fates import FATE_SCHEMA
 from storage.fingerprint import fingerprint_of
 from storage.layout import parse_part_name
-from storage.scan import cut, read_span, read_spans
+from storage.scan import cut, read_blocks, read_span, read_spans
 from storage.store import Store
 
 
@@ -331,6 +332,8 @@ def test_spans_read_exactly_their_rows(store):
         blocks = [read_spans(spans, ["text"], schema=snapshot.schema) for spans in cut(snapshot, block)]
         assert [table.num_rows for table in blocks[:-1]] == [block] * (len(blocks) - 1)
         assert [text for table in blocks for text in table["text"].to_pylist()] == everything
+        assert list(read_blocks(cut(snapshot, block), ["text"], schema=snapshot.schema)) == blocks
+        assert list(read_blocks(cut(snapshot, block)[1:], ["text"], schema=snapshot.schema)) == blocks[1:]
     file = pickle.loads(pickle.dumps(snapshot.files[2]))
     assert read_span(file, 2, 4)["text"].to_pylist() == ["3-2", "3-3"]
     assert read_span(file, 4, 4).num_rows == 0
@@ -338,6 +341,22 @@ def test_spans_read_exactly_their_rows(store):
         read_span(file, 0, 1, ["nope"])
     wider = pa.schema([("text", pa.string()), ("more", pa.int64())])
     assert read_span(file, 0, 2, ["more"], schema=wider).to_pylist() == [{"more": None}] * 2
+
+
+def test_a_row_group_that_blocks_share_is_read_once(store, monkeypatch):
+    monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", (4, 4))
+    store.commit(stage(store, "r1", [texts(*map(str, range(10))), texts(*map(str, range(10, 22)))]))
+    snapshot = store.snapshot("reviews")
+    read = []
+    whole = pq.ParquetFile.read_row_group
+    monkeypatch.setattr(
+        pq.ParquetFile, "read_row_group", lambda self, group, **how: read.append(group) or whole(self, group, **how)
+    )
+    blocks = list(read_blocks(cut(snapshot, 3), ["text"], schema=snapshot.schema))
+    assert [table["text"].to_pylist() for table in blocks] == [
+        [str(row) for row in range(first, min(first + 3, 22))] for first in range(0, 22, 3)
+    ]
+    assert read == [0, 1, 2, 0, 1, 2]
 
 
 def test_a_gone_file_is_told(store):
