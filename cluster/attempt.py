@@ -23,7 +23,7 @@ from cluster.session import Session
 from cluster.told import library_versions, result_of
 from pipeline.config import JobConfig
 from pipeline.ingest.flow import Ingested, Prepared, commit, prepare
-from pipeline.ingest.memory_need import worker_bytes
+from pipeline.ingest.memory_need import known_worker_bytes, worker_bytes
 from pipeline.text.config import FeatureConfig
 from storage.errors import DatasetNotFoundError
 from storage.store import Store
@@ -122,6 +122,20 @@ class Attempt:
             )
         self.listener.note(text)
 
+    def _tell_training_memory(self, version: Version, labels: int) -> None:
+        """Nothing; whoever listens knows where training these rows needs more than was said before they were read."""
+        need = known_worker_bytes(self.job, version, labels)
+        if need <= worker_bytes(self.job):
+            return
+        text = f"training on these rows, with {labels} labels, a worker needs up to {need / 1e9:.2g} GB of memory"
+        limit_bytes = self.provider.memory_bytes
+        if limit_bytes and need > limit_bytes:
+            text += (
+                f", and may take {limit_bytes / 1e9:.2g} GB. Give it more with [cluster] memory, or make bits in "
+                "[features] or block_rows in [train] smaller"
+            )
+        self.listener.note(text)
+
     def _landed(self) -> Version | None:
         """The version that an earlier attempt committed."""
         try:
@@ -151,6 +165,7 @@ class Attempt:
         if self.job.train is not None:
             # The model first, then the commit: a run that fails in training leaves the versions as they were.
             snapshot = self.store.preview(prepared.request)
+            self._tell_training_memory(snapshot.version, len(prepared.labels))
             fitted, trained_on = self._fit(snapshot, execute), snapshot.version.fingerprint
             seconds |= fitted.seconds
         outcome = Outcome(work=work, prepared=prepared, fitted=fitted, trained_on=trained_on, seconds=seconds)

@@ -12,7 +12,7 @@ from cluster.providers.local import worker_count
 from cluster.result import DatasetResult, ModelResult, OperationResult, RunResult, SourceResult
 from cluster.secrets import redacted_facts
 from pipeline.config import JobConfig
-from pipeline.ingest.memory_need import worker_bytes
+from pipeline.ingest.memory_need import known_worker_bytes
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _of_ingest(job: JobConfig, store: Store, run: str, ingested: "Ingested") -> 
         label_counts=ingested.labels,
         warnings=(*ingested.plan.notes, *ingested.warnings),
         workers=worker_count(job.cluster),
-        worker_memory_bytes=worker_bytes(job),
+        worker_memory_bytes=known_worker_bytes(job, version, len(ingested.labels)),
         settings=redacted_facts(job.model_dump(mode="json")),
         versions=library_versions(),
     )

@@ -13,6 +13,7 @@ from cluster.progress import Silence
 from cluster.sweep import sweep
 from pipeline.config import parse_job
 from pipeline.ingest.flow import prepare
+from pipeline.train.config import TrainConfig
 from storage.store import Store
 
 
@@ -144,3 +145,26 @@ def test_a_run_says_what_a_worker_needs_before_it_starts(store):
     told = [message for message in heard if "a worker needs" in message]
     assert told[0] == "a worker needs up to 0.81 GB of memory with blocks of 64 MB"
     assert "and may take 4 GB; blocks are halved where that is not enough" in told[1]
+
+
+def test_a_run_says_what_training_needs_once_the_labels_are_known(store):
+    rows = "".join(f"word{number % 60} of row {number},label{number % 60}\n" for number in range(600))
+    (store.layout.root.parent / "a.csv").write_text("text,label\n" + rows)
+    heard = []
+
+    class Hears(Silence):
+        def note(self, message):
+            heard.append(message)
+
+    job = job_of(store, "1MB")
+    cluster = job.cluster.model_copy(update={"memory": 1_000_000_000})
+    job = job.model_copy(update={"cluster": cluster, "train": TrainConfig(epochs=1)})
+    folder = Jobs(store).folder("run-labels")
+    folder.journal.append(Kind.SUBMITTED, name="x")
+    with driving(folder) as control:
+        result = finish(job, store, control, Hears(), allow_code=False)
+    # 3 times 60 weights, as many squared gradients, and a clock, for 2^20 buckets, and the least of idle and texts.
+    assert result.worker_memory_bytes > 3 * 4 * 122 * 2**20
+    [told] = [message for message in heard if "with 60 labels" in message]
+    assert f"a worker needs up to {result.worker_memory_bytes / 1e9:.2g} GB of memory, and may take 1 GB" in told
+    assert "make bits in [features] or block_rows in [train] smaller" in told
