@@ -26,6 +26,7 @@ from pipeline.ingest.flow import Ingested, Prepared, commit, prepare
 from pipeline.ingest.memory_need import known_worker_bytes, worker_bytes
 from pipeline.text.config import FeatureConfig
 from storage.errors import DatasetNotFoundError
+from storage.loading import loading
 from storage.store import Store
 from storage.versions import Snapshot, Version
 
@@ -204,8 +205,9 @@ class Attempt:
         if self.job.train is None:
             raise ValueError("the job trains no model")
         # scikit-learn comes along, which a run that trains no model does not wait for.
-        from pipeline.train.fit import fit_model
-        from pipeline.train.start import find_start
+        with loading():
+            from pipeline.train.fit import fit_model
+            from pipeline.train.start import find_start
 
         train = self.job.train
         start = None if train.start is None else find_start(self.store, train.start)

@@ -26,6 +26,7 @@ from cluster.submission import Submission
 from cluster.told import library_versions
 from pipeline.config import JobConfig
 from storage.files import room_explained
+from storage.loading import loading
 from storage.store import Store
 
 __all__ = ["driving", "finish", "library_versions", "new_run_id", "run_job"]
@@ -159,7 +160,8 @@ def finish(
         require_allowed(job, allow_code=allow_code)
         with importable(job, allow_code=allow_code), _begun(job, store, control) as (placed, provider):
             # What the work needs is loaded while workers come up.
-            from cluster.attempt import Attempt
+            with loading():
+                from cluster.attempt import Attempt
 
             told = JobListener(control, listener)
             result = Attempt(placed, store, control, told, provider, allow_code=allow_code).result()

@@ -11,8 +11,8 @@ import time
 from multiprocessing import forkserver, set_forkserver_preload
 from pathlib import Path
 
-#: What the fork server loads: a worker's own modules, and what its tasks need.
-_LOADED = ("distributed.nanny", "distributed.cli.dask_spec", "cluster.worker_log", "cluster.packed", "cluster.warmed")
+#: What the fork server loads.
+_LOADED = "cluster.warmed"
 #: As Dask sets them for workers, which here comes too late: they are read when a library is loaded or Python starts.
 _BEFORE = {
     "MKL_NUM_THREADS": "1",
@@ -45,7 +45,7 @@ def main(card: str, spec: str) -> None:
 def _begin_to_load() -> None:
     """Nothing; there is a fork server, which loads while Dask is loaded here."""
     os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
-    set_forkserver_preload(list(_LOADED))
+    set_forkserver_preload([_LOADED])
     forkserver.ensure_running()
     import distributed.utils
 

@@ -1,8 +1,7 @@
 """One epoch of one estimator over shards, as a Dask graph made by dask-ml's `Incremental`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -16,50 +15,14 @@ from dask.highlevelgraph import HighLevelGraph
 from dask_ml.wrappers import Incremental
 from scipy import sparse
 
-from pipeline.errors import PipelineError
 from pipeline.execute import Execute
 from pipeline.train.block_files import StoredCsr, open_array
-from pipeline.train.checkpoints import open_estimator, saved_rows
+from pipeline.train.checkpoints import saved_rows
 from pipeline.train.config import TrainConfig
+from pipeline.train.epoch_steps import begun, begun_again, in_steps, learn_steps, told
 from pipeline.train.logistic import OnlineLogisticRegression
 from pipeline.train.order import shuffled
 from pipeline.train.shards import Shard
-
-#: How often an epoch starts again whose estimator was found ahead of its step.
-_TRIES = 3
-
-
-class EstimatorAheadError(PipelineError, RuntimeError):
-    """A step was given an estimator that has learned more rows than those before the step.
-
-    Steps change the estimator in place. Where a worker dies, a step may be done again with what another worker fetched
-    of it, too late, and rows would be learned twice. Starting again from the epoch's beginning helps.
-
-    Parameters
-    ----------
-    expected, found
-        Rows learned.
-    """
-
-    retryable = True
-
-    def __init__(self, expected: int, found: int) -> None:
-        super().__init__(expected, found)
-        self.expected = expected
-        self.found = found
-
-    def __str__(self) -> str:
-        return (
-            f"an estimator that should have learned {self.expected} rows has learned {self.found}, "
-            "after a worker was lost; start the run again, which goes on after the last whole epoch"
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
-    """A shard that was learned; it says so to whoever shows progress."""
-
-    progress_rows: int
 
 
 def class_weights(counts: Sequence[int], train: TrainConfig) -> Mapping[int, float] | None:
@@ -154,40 +117,11 @@ def learn_epoch(
     return begun_again(once)
 
 
-def begun_again(learn: Callable[[int], OnlineLogisticRegression]) -> OnlineLogisticRegression:
-    """What `learn` answers to the number of the attempt, from 0; it is asked again where an estimator was ahead.
-
-    Raises
-    ------
-    EstimatorAheadError
-        If it happens again and again.
-    """
-    for attempt in range(_TRIES - 1):
-        try:
-            return learn(attempt)
-        except EstimatorAheadError:
-            continue
-    return learn(_TRIES - 1)
-
-
-def require_rows(estimator: OnlineLogisticRegression, expected: int) -> None:
-    """Nothing, where the estimator has learned so many rows.
-
-    Raises
-    ------
-    EstimatorAheadError
-        If it has learned others.
-    """
-    found = getattr(estimator, "rows_seen_", 0)
-    if found != expected:
-        raise EstimatorAheadError(expected, found)
-
-
 @contextmanager
 def _computed_by(
     execute: Execute, rows: Sequence[int], blank: OnlineLogisticRegression, before: Path | None, attempt: int
 ) -> Iterator[None]:
-    """While it lasts, the chain of steps that `Incremental` computes is handed to `execute`, step by step."""
+    """While it lasts, the chain of steps that `Incremental` computes is handed to `execute`, some steps a task."""
     learned = list(accumulate(rows, initial=saved_rows(before)))
 
     def schedule(graph: Any, keys: Sequence[Any], **_: Any) -> list[Any]:
@@ -198,13 +132,17 @@ def _computed_by(
         tasks = {_renamed(key, keys[0][0], name): _renamed(task, keys[0][0], name) for key, task in plain.items()}
         # The state comes from its file on the worker: it would make the graph itself too large to send. It is made anew
         # whenever the chain begins again, since steps change it in place.
-        tasks[name, -1] = (_begun, blank, None if before is None else str(before))
-        for step in range(last + 1):
-            _, estimator, *others = tasks[name, step]
-            tasks[name, step] = (_step, learned[step], estimator, *others)
-        told = [(f"told-{name}", step) for step in range(last + 1)]
-        tasks |= {key: (_told, (name, key[1]), rows[key[1]]) for key in told}
-        return execute("train", [Delayed(key, tasks) for key in ((name, last), *told)])[:1]
+        tasks[name, -1] = (begun, blank, None if before is None else str(before))
+        parts = in_steps(range(last + 1))
+        for part in parts:
+            each = [tasks.pop((name, step)) for step in part]
+            tasks[name, part[-1]] = (learn_steps, learned[part[0]], each[0][1], [list(one[2:]) for one in each])
+        reports = {
+            (f"told-{name}", at): (told, (name, part[-1]), sum(rows[step] for step in part))
+            for at, part in enumerate(parts)
+        }
+        tasks |= reports
+        return execute("train", [Delayed(key, tasks) for key in ((name, last), *reports)])[:1]
 
     with dask.config.set(scheduler=schedule):
         yield
@@ -217,23 +155,6 @@ def _renamed(part: Any, old: str, new: str) -> Any:
             return (new, part[1])
         return tuple(_renamed(item, old, new) for item in part)
     return [_renamed(item, old, new) for item in part] if isinstance(part, list) else part
-
-
-def _begun(blank: OnlineLogisticRegression, before: str | None) -> OnlineLogisticRegression:
-    """The estimator that an epoch begins with."""
-    return OnlineLogisticRegression(**blank.get_params()) if before is None else open_estimator(blank, before)
-
-
-def _step(
-    learned: int, estimator: OnlineLogisticRegression, rows: Any, labels: Any, options: Mapping[str, Any]
-) -> OnlineLogisticRegression:
-    """The step of `Incremental`, which changes `estimator` in place, for one that has learned so many rows."""
-    require_rows(estimator, learned)
-    return estimator.partial_fit(rows, labels, **options)
-
-
-def _told(_: OnlineLogisticRegression, rows: int) -> Learned:
-    return Learned(progress_rows=rows)
 
 
 def _array(name: str, tasks: Mapping[Any, Any], chunks: tuple[tuple[int, ...], ...], meta: Any) -> da.Array:

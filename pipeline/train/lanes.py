@@ -19,7 +19,7 @@ from dask import delayed
 from pipeline.execute import Execute
 from pipeline.train.block_files import StoredCsr, open_array
 from pipeline.train.checkpoints import open_estimator, saved_rows
-from pipeline.train.incremental import Learned, begun_again, require_rows
+from pipeline.train.epoch_steps import Learned, begun_again, in_steps, require_rows
 from pipeline.train.logistic import OnlineLogisticRegression
 from pipeline.train.shards import Shard
 
@@ -27,8 +27,6 @@ Doubles = npt.NDArray[np.float64]
 
 #: So many lanes are merged by one task.
 _FAN_IN = 4
-#: A lane is learned in about so many steps, each a task of at most so many shards: the scheduler has work with each.
-_STEPS, _STEP_SHARDS = 8, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +82,7 @@ def learn_epoch_in_lanes(
         for share in shares:
             state = delayed(lane_start, pure=False)(blank, _path(before), columns, classes)
             learned = saved_rows(before)
-            for part in steps_of(share):
+            for part in in_steps(share):
                 # The step and its report are one task, since the next step changes the estimator in place.
                 step = delayed(lane_step, pure=False, nout=2)(state, part, learned)
                 state = step[0]
@@ -97,12 +95,6 @@ def learn_epoch_in_lanes(
         return _applied(total, lane_start(blank, _path(before), columns, classes))
 
     return begun_again(once)
-
-
-def steps_of(share: Sequence[Shard]) -> list[list[Shard]]:
-    """A lane's shards in their order, in parts that are learned by one task each."""
-    size = min(_STEP_SHARDS, max(1, len(share) // _STEPS))
-    return [list(share[at : at + size]) for at in range(0, len(share), size)]
 
 
 def _path(before: Path | None) -> str | None:

@@ -16,13 +16,14 @@ from pipeline.execute import Execute
 from pipeline.text.tfidf import Weighting
 from pipeline.train.checkpoints import is_saved, open_estimator, save_estimator
 from pipeline.train.config import TrainConfig
-from pipeline.train.evaluate import Tally, tally
+from pipeline.train.epoch_steps import validation_tally
+from pipeline.train.evaluate import Tally
 from pipeline.train.full_batch import fit_full_batch, weights_by_class
 from pipeline.train.hashed import HashedBlock
 from pipeline.train.incremental import class_weights, epoch_order, learn_epoch, new_estimator
 from pipeline.train.lanes import learn_epoch_in_lanes
 from pipeline.train.logistic import OnlineLogisticRegression
-from pipeline.train.shards import Shard, open_weighting
+from pipeline.train.shards import Shard
 from pipeline.train.start import Start, started_from
 from pipeline.train.state import LearningState
 
@@ -223,20 +224,6 @@ class Learning:
         for part in self.execute("train", tasks):
             total = total.merge(part)
         return total.loss / total.rows
-
-
-def validation_tally(
-    block: HashedBlock,
-    blank: OnlineLogisticRegression,
-    state: str,
-    labels: Sequence[str],
-    features: Any,
-    weighting_folder: Path,
-) -> Tally:
-    """The tally of one block's rows that validate."""
-    estimator = open_estimator(blank, state)
-    rows = open_weighting(features, weighting_folder).weigh(block.validation_matrix())
-    return tally(estimator.predict_proba(rows), block.validation_label_texts(), labels)
 
 
 def _stops(course: Sequence[Epoch], train: TrainConfig) -> bool:

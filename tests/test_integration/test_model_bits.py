@@ -17,8 +17,8 @@ from pipeline.config import ClusterConfig
 from pipeline.execute import run_here
 from pipeline.text.config import FeatureConfig
 from pipeline.train.config import TrainConfig
+from pipeline.train.epoch_steps import EstimatorAheadError, begun_again, require_rows
 from pipeline.train.fit import fit_model
-from pipeline.train.incremental import EstimatorAheadError, begun_again, require_rows
 from pipeline.train.logistic import OnlineLogisticRegression
 
 pytestmark = pytest.mark.xdist_group("model-bits")

@@ -12,8 +12,8 @@ from pipeline.execute import run_here
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
 from pipeline.train.config import TrainConfig
+from pipeline.train.epoch_steps import in_steps
 from pipeline.train.fit import fit_model
-from pipeline.train.lanes import steps_of
 from pipeline.train.order import even_parts
 from pipeline.train.reproduce import reproduce_model
 from pipeline.train.shards import Shard, _batches, plan_shards
@@ -210,10 +210,10 @@ def test_settings_that_do_not_go_together(settings, message):
         TrainConfig.model_validate(settings)
 
 
-def test_steps_of_a_lane_take_more_shards_where_there_are_many_and_keep_their_order():
+def test_steps_take_more_shards_where_there_are_many_and_keep_their_order():
     for count, steps, most in ((1, 1, 1), (7, 7, 1), (8, 8, 1), (20, 10, 2), (128, 8, 16), (1_000, 63, 16)):
         share = [Shard(folder=str(number), rows=1) for number in range(count)]
-        parts = steps_of(share)
+        parts = in_steps(share)
         assert [shard for part in parts for shard in part] == share
         assert (len(parts), max(map(len, parts))) == (steps, most)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from storage.loading import loading
 from textmill.cli.failures import CANCELLED, Session, report_failure
 
 #: Groups of verbs; each verb with the module that holds it (below this package where its name has no dot) and its line
@@ -85,7 +86,8 @@ class Textmill(click.Group):
         for verbs in VERBS.values():
             if cmd_name in verbs:
                 module_name = verbs[cmd_name][0]
-                module = import_module(module_name if "." in module_name else f"textmill.cli.{module_name}")
+                with loading():
+                    module = import_module(module_name if "." in module_name else f"textmill.cli.{module_name}")
                 name = cmd_name.replace(" ", "_").replace("-", "_")
                 command = getattr(module, name, None) or getattr(module, f"{name}_")
                 assert isinstance(command, click.Command)  # noqa: S101 - a verb that is none is a defect here

@@ -1,0 +1,132 @@
+"""What workers do with an estimator during an epoch; neither Dask nor dask-ml is loaded for it there."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.errors import PipelineError
+from pipeline.train.checkpoints import open_estimator
+from pipeline.train.evaluate import Tally, tally
+from pipeline.train.hashed import HashedBlock
+from pipeline.train.logistic import OnlineLogisticRegression
+from pipeline.train.shards import open_weighting
+
+Step = TypeVar("Step")
+
+#: How often an epoch starts again whose estimator was found ahead of its step.
+_TRIES = 3
+#: Shards are learned in about so many steps, each a task of at most so many shards: the scheduler has work with each.
+_STEPS, _STEP_SHARDS = 8, 16
+
+
+class EstimatorAheadError(PipelineError, RuntimeError):
+    """A step was given an estimator that has learned more rows than those before the step.
+
+    Steps change the estimator in place. Where a worker dies, a step may be done again with what another worker fetched
+    of it, too late, and rows would be learned twice. Starting again from the epoch's beginning helps.
+
+    Parameters
+    ----------
+    expected, found
+        Rows learned.
+    """
+
+    retryable = True
+
+    def __init__(self, expected: int, found: int) -> None:
+        super().__init__(expected, found)
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"an estimator that should have learned {self.expected} rows has learned {self.found}, "
+            "after a worker was lost; start the run again, which goes on after the last whole epoch"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """A shard that was learned; it says so to whoever shows progress."""
+
+    progress_rows: int
+
+
+def begun_again(learn: Callable[[int], OnlineLogisticRegression]) -> OnlineLogisticRegression:
+    """What `learn` answers to the number of the attempt, from 0; it is asked again where an estimator was ahead.
+
+    Raises
+    ------
+    EstimatorAheadError
+        If it happens again and again.
+    """
+    for attempt in range(_TRIES - 1):
+        try:
+            return learn(attempt)
+        except EstimatorAheadError:
+            continue
+    return learn(_TRIES - 1)
+
+
+def require_rows(estimator: OnlineLogisticRegression, expected: int) -> None:
+    """Nothing, where the estimator has learned so many rows.
+
+    Raises
+    ------
+    EstimatorAheadError
+        If it has learned others.
+    """
+    found = getattr(estimator, "rows_seen_", 0)
+    if found != expected:
+        raise EstimatorAheadError(expected, found)
+
+
+def in_steps(shards: Sequence[Step]) -> list[list[Step]]:
+    """What is learned one after the other, in their order, in parts that are learned by one task each."""
+    size = min(_STEP_SHARDS, max(1, len(shards) // _STEPS))
+    return [list(shards[at : at + size]) for at in range(0, len(shards), size)]
+
+
+def begun(blank: OnlineLogisticRegression, before: str | None) -> OnlineLogisticRegression:
+    """The estimator that an epoch begins with."""
+    return OnlineLogisticRegression(**blank.get_params()) if before is None else open_estimator(blank, before)
+
+
+def learn_steps(
+    learned: int, estimator: OnlineLogisticRegression, each: Sequence[Sequence[Any]]
+) -> OnlineLogisticRegression:
+    """Several steps of `Incremental`, which change `estimator` in place, for one that has learned so many rows.
+
+    Parameters
+    ----------
+    learned
+        How many.
+    estimator
+        The estimator.
+    each
+        Of every step the rows, their labels, and how to learn them.
+    """
+    require_rows(estimator, learned)
+    for rows, labels, options in each:
+        estimator.partial_fit(rows, labels, **options)
+    return estimator
+
+
+def told(_: OnlineLogisticRegression, rows: int) -> Learned:
+    """Word of so many rows that were learned."""
+    return Learned(progress_rows=rows)
+
+
+def validation_tally(
+    block: HashedBlock,
+    blank: OnlineLogisticRegression,
+    state: str,
+    labels: Sequence[str],
+    features: Any,
+    weighting_folder: Path,
+) -> Tally:
+    """The tally of one block's rows that validate."""
+    estimator = open_estimator(blank, state)
+    rows = open_weighting(features, weighting_folder).weigh(block.validation_matrix())
+    return tally(estimator.predict_proba(rows), block.validation_label_texts(), labels)
