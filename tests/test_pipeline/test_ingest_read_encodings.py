@@ -159,3 +159,76 @@ def test_text_of_another_alphabet_is_not_taken_for_western_letters(tmp_path, enc
     with pytest.raises(SourceError, match=r"encoding cannot be told.*Declare \[source\] encoding"):
         read_all("a.csv", tmp_path, tmp_path)
     assert read_all("a.csv", tmp_path, tmp_path, encoding=encoding).table["text"][0].as_py() == text
+
+
+#: Values that come again and again, all that a file holds beyond ASCII, each in an encoding that shows itself.
+REPEATED = [
+    ("gb18030", ["女", "男"]),
+    ("gb18030", ["女", "女", "女", "男"]),
+    ("gb18030", ["女士"]),
+    ("gb18030", ["女士", "女士", "女士", "先生"]),
+    ("gb18030", ["中"]),
+    ("gb18030", ["是", "否"]),
+    ("gb18030", ["联通", "移动"]),
+    ("gb18030", ["一", "二", "三"]),
+    ("big5", ["女", "男"]),
+    ("big5", ["一"]),
+    ("big5", ["已完成", "未完成"]),
+    ("shift_jis", ["女", "男"]),
+    ("shift_jis", ["済"]),
+    ("cp1252", ["café"]),
+    ("cp1252", ["£ 5"]),
+    ("utf-8", ["女"]),
+    ("utf-8", ["café"]),
+    ("utf-8", ["Łódź"]),
+    ("utf-8", ["да", "нет"]),
+    ("utf-8", ["я"]),
+    ("utf-8", ["TNF-α"]),
+    ("utf-8", ["5 μm"]),
+    ("utf-8", ["20 °"]),
+]
+#: Values whose bytes say one thing in one encoding and another in the next.
+OPEN = [
+    ("gb18030", ["女"]),
+    ("gb18030", ["也"]),
+    ("gb18030", ["未"]),
+    ("gb18030", ["男"]),
+    ("gb18030", ["好"]),
+    ("utf-8", ["Ů"]),
+    ("utf-8", ["α", "β"]),
+]
+
+
+def repeated(encoding: str, values: list[str], rows: int) -> bytes:
+    lines = [f"{row},{values[row % len(values)]},plain words {row}" for row in range(rows)]
+    return ("\n".join(["id,kind,note", *lines]) + "\n").encode(encoding)
+
+
+@pytest.mark.parametrize("rows", [12, 100])
+@pytest.mark.parametrize(("encoding", "values"), REPEATED)
+def test_few_characters_that_come_again_and_again_are_read_right(tmp_path, encoding, values, rows):
+    (tmp_path / "a.csv").write_bytes(repeated(encoding, values, rows))
+    read = read_all("a.csv", tmp_path, tmp_path)
+    assert read.rejected == {}
+    assert read.table["kind"].to_pylist() == [values[row % len(values)] for row in range(rows)]
+
+
+@pytest.mark.parametrize("rows", [1, 12, 100])
+@pytest.mark.parametrize(("encoding", "values"), OPEN)
+def test_characters_that_could_be_others_are_asked_about_not_guessed(tmp_path, encoding, values, rows):
+    (tmp_path / "a.csv").write_bytes(repeated(encoding, values, rows))
+    with pytest.raises(SourceError, match=r"encoding cannot be told.*Declare \[source\] encoding"):
+        read_all("a.csv", tmp_path, tmp_path)
+    declared = read_all("a.csv", tmp_path, tmp_path, encoding=encoding)
+    assert set(declared.table["kind"].to_pylist()) == set(values[:rows])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_characters_that_could_be_others_are_read_as_in_the_files_beside(tmp_path, encoding):
+    values = {"utf-8": ["α"], "gb18030": ["女"]}[encoding]
+    (tmp_path / "part-1.csv").write_bytes(repeated(encoding, values, 50))
+    telling = {"utf-8": ["naïve café"], "gb18030": ["退款太慢了", "生僻字𠮷野家", "客服态度差"]}[encoding]
+    (tmp_path / "part-2.csv").write_bytes(repeated(encoding, telling, 50))
+    read = read_all("part-*.csv", tmp_path, tmp_path)
+    assert {file.encoding for file in read.plan.files} == {encoding}
+    assert read.table["kind"].to_pylist()[:50] == values * 50

@@ -31,10 +31,12 @@ class BlockScan:
         What it does to the dialect's automaton.
     valid, invalid
         Multi-byte UTF-8 sequences, and bytes that belong to no UTF-8 text.
+    long_ones
+        Those of the sequences that are of three bytes or four.
     nuls
         NUL bytes.
     sample
-        Some lines with bytes beyond ASCII, where `invalid` is not 0.
+        Some lines with bytes beyond ASCII, where `invalid` is not 0 or all sequences are of two bytes.
     doubted
         What it does to the automaton of a dialect that was turned down; None for none.
     """
@@ -44,6 +46,7 @@ class BlockScan:
     moves: Transitions
     valid: int
     invalid: int
+    long_ones: int
     nuls: int
     sample: tuple[bytes, ...]
     doubted: Transitions | None = None
@@ -76,9 +79,9 @@ def scan_block(path: str, start: int, stop: int, dialect: Dialect, doubted: Dial
     before = min(start, _MARGIN_BYTES)
     wide = read_range(path, start - before, stop + _MARGIN_BYTES)
     data = wide[before : before + stop - start]
-    valid, invalid = count_leads(data), 0
+    (valid, long_ones), invalid = count_leads(data), 0
     if not is_utf8(data):
-        valid, invalid = count_sequences(wide, before, before + data.size)
+        valid, long_ones, invalid = count_sequences(wide, before, before + data.size)
     return BlockScan(
         start=start,
         stop=start + data.size,
@@ -86,8 +89,9 @@ def scan_block(path: str, start: int, stop: int, dialect: Dialect, doubted: Dial
         doubted=transitions(data, doubted) if doubted is not None else None,
         valid=valid,
         invalid=invalid,
+        long_ones=long_ones,
         nuls=int(data.size - np.count_nonzero(data)),
-        sample=lines_beyond_ascii(data, _SAMPLE_BYTES) if invalid else (),
+        sample=lines_beyond_ascii(data, _SAMPLE_BYTES) if invalid or (valid and not long_ones) else (),
     )
 
 

@@ -26,6 +26,11 @@ _EVERYDAY = {
     "cp932": (range(0x81, 0x84), range(0x88, 0x98), 0x40),
 }
 _CLEARLY = 0.1
+#: With fewer different characters than this there is no telling by the language.
+_FEW_LETTERS = 4
+_WESTERN = re.compile(r"[A-Za-z][^\W\x00-\x7f]|[^\W\x00-\x7f][A-Za-z]|[\x80-\xbf€] ?\d|\d ?[\x80-\xbf€]")
+#: First bytes of characters of seventeen strokes or more in Big5.
+_MANY_STROKES = 0xC0
 _MOSTLY = 0.8
 #: Every other byte of ASCII text in UTF-16 is NUL; with fewer than one in so many, it may be another's text.
 _BYTES_PER_NUL = 3
@@ -167,9 +172,32 @@ def _best_of(able: list[str], lines: Sequence[bytes]) -> str | None:
     best = from_bytes(b"\n".join(clean), cp_isolation=able).best() if clean else None
     shares = {name: _everyday_share(clean or lines, name) for name in able}
     likely = max(able, key=lambda name: shares[name])
+    close = [name for name in able if shares[name] > shares[likely] - _CLEARLY]
+    if len(close) > 1 and len(_letters(clean or lines, likely)) < _FEW_LETTERS:
+        # The detector knows languages, and so few characters are none.
+        return _of_few_letters(close, clean or lines)
     chosen = best.encoding if best is not None and best.encoding in able else likely
     # On a few short lines the detector can take rare characters for text: then everyday ones decide.
     return likely if shares[likely] > shares[chosen] + _CLEARLY else chosen
+
+
+def _of_few_letters(close: list[str], lines: Sequence[bytes]) -> str | None:
+    """Which of these encodings is meant where two or three characters come again and again; None if that is open.
+
+    Big5 sorts by strokes: a few characters that all have very many of them are hardly what a column holds. Text in
+    cp1252 has letters beside letters, and signs beside figures.
+    """
+    western = any(_WESTERN.search(line.decode("cp1252", "replace")) for line in lines)
+    letters = _letters(lines, "cp950") if "cp950" in close else set()
+    many_strokes = len(letters) > 1 and all(letter.encode("cp950")[0] >= _MANY_STROKES for letter in letters)
+    out = {"cp950": many_strokes, "cp1252": not western}
+    left = [name for name in close if not out.get(name, False)]
+    return left[0] if len(left) == 1 else None
+
+
+def _letters(lines: Sequence[bytes], encoding: str) -> set[str]:
+    """The different characters beyond ASCII."""
+    return {letter for line in lines for letter in line.decode(encoding, "ignore") if letter > "\x7f"}
 
 
 def _everyday_share(lines: Sequence[bytes], encoding: str) -> float:
@@ -180,7 +208,7 @@ def _everyday_share(lines: Sequence[bytes], encoding: str) -> float:
         # Accented letters and typographic marks stand alone between ASCII ones.
         everyday = sum(_stands_alone(text, place) for place in beyond)
     else:
-        everyday = sum(_is_everyday(text[place], encoding) for place in beyond)
+        everyday = sum(is_everyday(text[place], encoding) for place in beyond)
     return everyday / len(beyond) if beyond else 0.0
 
 
@@ -189,7 +217,8 @@ def _stands_alone(text: str, place: int) -> bool:
     return around.isascii()
 
 
-def _is_everyday(letter: str, encoding: str) -> bool:
+def is_everyday(letter: str, encoding: str) -> bool:
+    """Whether the character is an everyday one in the languages written in `encoding`, one of several bytes each."""
     punctuation, ideographs, least = _EVERYDAY[encoding]
     raw = letter.encode(encoding, "replace")
     return len(raw) == 2 and (raw[0] in punctuation or raw[0] in ideographs) and raw[1] >= least

@@ -10,6 +10,7 @@ from pipeline.ingest.reading.csv.scan import BlockScan
 from pipeline.ingest.reading.text.agreement import family
 from pipeline.ingest.reading.text.encoding import detected_encoding, reads_nearly_all
 from pipeline.ingest.reading.text.inspection import Inspected
+from pipeline.ingest.reading.text.utf8_evidence import LITTLE, SHOWN, utf8_evidence
 
 _SAMPLE_LINES = 400
 #: So few bytes that are not UTF-8, in a file that is otherwise ASCII, say nothing about its encoding.
@@ -20,22 +21,28 @@ _SURE_LINES = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bytes:
-    """Multi-byte UTF-8 sequences of a file, bytes that belong to none, and lines that hold such bytes."""
+    """Multi-byte UTF-8 sequences of a file, bytes that belong to none, and lines that hold such bytes.
+
+    `shown` is what the sequences show of UTF-8 (`utf8_evidence`).
+    """
 
     valid: int
     invalid: int
     sample: tuple[bytes, ...]
     json: bool
+    shown: str
 
     @property
     def foreign(self) -> bool:
         """Whether it is clearly not UTF-8.
 
         Stray bytes in UTF-8 text are few beside its sequences, while text in another encoding hardly ever holds a
-        UTF-8 sequence by chance. JSON is UTF-8 by its standard (RFC 8259, section 8.1), so that there a few bytes
-        prove nothing.
+        UTF-8 sequence by chance, or then none that is part of a word. JSON is UTF-8 by its standard (RFC 8259, section
+        8.1), so that there a few bytes prove nothing.
         """
-        return self.invalid > self.valid and not (self.json and self.strayed)
+        if self.json:
+            return self.invalid > self.valid and not self.strayed
+        return self.invalid > self.valid or self.shown != SHOWN
 
     @property
     def strayed(self) -> bool:
@@ -43,9 +50,14 @@ class _Bytes:
         return self.valid == 0 and 0 < self.invalid <= _FEW_STRAYS
 
     @property
+    def slight(self) -> bool:
+        """Whether it may as well be UTF-8, for a stray byte or letters that stand alone are all that it has."""
+        return self.strayed or (self.valid > 0 and self.invalid <= _FEW_STRAYS and self.shown == LITTLE)
+
+    @property
     def sure(self) -> bool:
         """Whether there are lines enough to tell its encoding from it alone."""
-        return len(self.sample) >= _SURE_LINES
+        return len(self.sample) >= _SURE_LINES and (self.strayed or not self.slight)
 
 
 def choose_encodings(seen: Sequence[Inspected], scans: Sequence[Sequence[BlockScan]]) -> list[str]:
@@ -75,29 +87,30 @@ def choose_encodings(seen: Sequence[Inspected], scans: Sequence[Sequence[BlockSc
 
 
 def _bytes_of(scans: Sequence[BlockScan], *, json: bool) -> _Bytes:
+    valid, sample = sum(scan.valid for scan in scans), [line for scan in scans for line in scan.sample]
+    telling = valid == 0 or any(scan.long_ones for scan in scans)
     return _Bytes(
-        valid=sum(scan.valid for scan in scans),
+        valid=valid,
         invalid=sum(scan.invalid for scan in scans),
-        sample=tuple(line for scan in scans for line in scan.sample)[:_SAMPLE_LINES],
+        sample=tuple(sample[:_SAMPLE_LINES]),
         json=json,
+        shown=SHOWN if telling else utf8_evidence(sample),
     )
 
 
 def _choose(names: Sequence[str], facts: Sequence[_Bytes]) -> list[str]:
     foreign = [each for each in facts if each.foreign]
     utf8 = any(each.valid and not each.foreign for each in facts)
-    if not foreign or (utf8 and all(each.strayed for each in foreign)):
+    if not foreign or (utf8 and all(each.slight for each in foreign)):
         return ["utf-8"] * len(facts)
     sure = [_own(name, each) if each.foreign and each.sure else "" for name, each in zip(names, facts, strict=True)]
     votes = Counter(encoding for encoding in sure if encoding)
-    telling = [each for each in foreign if not each.strayed]
+    telling = [each for each in foreign if not each.slight]
     # most_common() keeps the order of first sight among equals, which is that of the files.
     shared = votes.most_common(1)[0][0] if votes else detected_encoding(_mixed_sample(telling or foreign))
     return [
         own
-        or (
-            "utf-8" if not each.foreign else shared if shared and telling and each.strayed else _led(name, each, shared)
-        )
+        or ("utf-8" if not each.foreign else shared if shared and telling and each.slight else _led(name, each, shared))
         for name, own, each in zip(names, sure, facts, strict=True)
     ]
 
@@ -110,6 +123,13 @@ def _mixed_sample(foreign: Sequence[_Bytes]) -> list[bytes]:
 
 def _led(name: str, each: _Bytes, shared: str | None) -> str:
     """The encoding of a file that shows little: the others' where it reads so."""
+    if each.slight and not each.strayed:
+        raise SourceError(
+            name,
+            f"its encoding cannot be told: all that is beyond ASCII stands alone, such as in {each.sample[0][:40]!r}, "
+            "and may be a letter in UTF-8 or a Chinese character",
+            "Declare [source] encoding.",
+        )
     return shared if shared is not None and reads_nearly_all(each.sample, shared) else _own(name, each)
 
 

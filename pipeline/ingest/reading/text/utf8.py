@@ -11,19 +11,20 @@ def is_utf8(data: npt.NDArray[np.uint8]) -> bool:
     return not _is_faulty(data)
 
 
-def count_leads(data: npt.NDArray[np.uint8]) -> int:
-    """How many bytes begin a multi-byte sequence, if `data` is UTF-8."""
-    return int(_count_leads(data))
+def count_leads(data: npt.NDArray[np.uint8]) -> tuple[int, int]:
+    """How many bytes begin a multi-byte sequence, and how many one of three bytes or four, if `data` is UTF-8."""
+    leads, long_leads = _count_leads(data)
+    return int(leads), int(long_leads)
 
 
-def count_sequences(data: npt.NDArray[np.uint8], start: int, stop: int) -> tuple[int, int]:
-    """How many multi-byte sequences of ``data[start:stop]`` are well formed, and how many bytes are in none.
+def count_sequences(data: npt.NDArray[np.uint8], start: int, stop: int) -> tuple[int, int, int]:
+    """How many sequences of ``data[start:stop]`` are of several bytes, of three or four; how many bytes are in none.
 
     A sequence counts where its first byte lies, so that blocks add up: bytes before `start` and after `stop` are
     looked at where `data` holds them (three on each side are enough).
     """
-    well, badly = _count_sequences(data, start, stop)
-    return int(well), int(badly)
+    well, long_ones, badly = _count_sequences(data, start, stop)
+    return int(well), int(long_ones), int(badly)
 
 
 #: Comparisons with constants of the bytes' own type become vector instructions; with others they would be widened.
@@ -68,11 +69,12 @@ def _is_faulty(data: Buffer) -> bool:
 
 
 @kernel
-def _count_leads(data: Buffer) -> int:
-    count = 0
+def _count_leads(data: Buffer) -> tuple[int, int]:
+    count, long_ones = 0, 0
     for i in range(data.shape[0]):
         count += data[i] >= _C2
-    return count
+        long_ones += data[i] >= _E0
+    return count, long_ones
 
 
 @kernel
@@ -105,8 +107,8 @@ def sequence_length(data: Buffer, i: int, stop: int) -> int:  # noqa: C901 - one
 
 
 @kernel
-def _count_sequences(data: Buffer, start: int, stop: int) -> tuple[int, int]:
-    well, badly = 0, 0
+def _count_sequences(data: Buffer, start: int, stop: int) -> tuple[int, int, int]:
+    well, long_ones, badly = 0, 0, 0
     i = start
     # A sequence that begins up to three bytes before `start` and reaches over it was counted there.
     for back in range(1, 4):
@@ -123,8 +125,10 @@ def _count_sequences(data: Buffer, start: int, stop: int) -> tuple[int, int]:
         else:
             if length > 1:
                 well += 1
+            if length > 2:
+                long_ones += 1
             i += length
-    return well, badly
+    return well, long_ones, badly
 
 
 @kernel
