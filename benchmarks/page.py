@@ -107,7 +107,8 @@ def _case_section(name: str, case: CaseResult, files: dict[str, str]) -> Iterato
     measured = case.measured
     noise = f"; against itself within {measured.noise():.1%}" if measured.again else ""
     yield f"### {measured.case}\n"
-    yield f"{len(measured.rounds)} rounds{noise}.\n"
+    rounds = len(measured.rounds)
+    yield f"{rounds} {'round' if rounds == 1 else 'rounds'}{noise}.\n"
     yield case_table(measured) + "\n"
     if len(measured.contenders) > 1:
         plot = re.sub(r"[^a-z0-9]+", "-", f"{name} {measured.case}".lower()).strip("-")

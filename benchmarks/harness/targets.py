@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.harness.figures import SECONDS, Measured
+from benchmarks.harness.figures import CPU, PEAK, SECONDS, Measured
+
+#: What people call the measures that every sample has.
+_NAMES = {SECONDS: "time", CPU: "CPU time", PEAK: "memory"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,7 @@ def faster_than(
 ) -> Target:
     """That `ours` takes so many times less than `peer`."""
     return Target(
-        claim=f"{ours} takes {times:g} times less {measure} than {peer}",
+        claim=f"{ours} takes {times:g} times less {_NAMES.get(measure, measure)} than {peer}",
         figure=lambda measured: measured.ratio(peer, ours, measure).median,
         needs=(peer, ours),
         at_least=times,
@@ -120,7 +123,7 @@ def rate_at_least(
 ) -> Target:
     """That `ours` does so many units of the case's work a second."""
     return Target(
-        claim=f"{unit} a second of {measure} of {ours}",
+        claim=f"{unit} a second of {_NAMES.get(measure, measure)} of {ours}",
         figure=lambda measured: measured.work[unit] / measured.spread(ours, measure).median,
         needs=(ours,),
         at_least=per_s,

@@ -184,7 +184,7 @@ def test_a_suite_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFix
     out = capsys.readouterr().out
     assert status == 1
     assert "FALLS SHORT  seconds of textmill (wanted at most 1e-09)" in out
-    assert "PASS         textmill takes 0.01 times less seconds than peer" in out
+    assert "PASS         textmill takes 0.01 times less time than peer" in out
     assert '"FALLS SHORT"' not in (tmp_path / "all.json").read_text()
     assert '"holds": false' in (tmp_path / "all.json").read_text()
 

@@ -1,11 +1,12 @@
 """Suites on very little text: their contenders do the same work, and what they measure is there."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import features, store
+from benchmarks import features, memory, store
 from benchmarks.harness.child import _function
 from benchmarks.harness.contender import OURS, Case, Setting
 from benchmarks.harness.running import run_once
@@ -14,6 +15,7 @@ from benchmarks.peers.query_parquet import answer, duckdb_query, polars_query
 from benchmarks.query import QUERIES, ask_store, stored
 from benchmarks.query import answer as ours
 from benchmarks.scaling import learning
+from benchmarks.sections import section
 from benchmarks.suites import suite
 from storage.store import Store
 
@@ -93,6 +95,33 @@ def test_features_are_those_of_scikit_learn_for_every_kind(tmp_path: Path) -> No
         assert list(measures) == [OURS, features.PEER]
         assert all(found["seconds"] > 0 < found["cpu_s"] for found in measures.values())
         assert {name for target in case.targets for name in target.needs} <= set(measures)
+
+
+def test_near_duplicates_are_found_as_well_as_was_promised(tmp_path: Path) -> None:
+    cases = suite("dedupe").cases(Setting(size_bytes=60_000, scratch=tmp_path))
+    assert [case.name for case in cases] == [
+        f"{what}, {language}" for language in ("English", "Chinese") for what in ("near-duplicates", "signatures")
+    ]
+    for case in cases[::2]:
+        found = in_this_process(case, tmp_path)[OURS]
+        assert found["found"] > 5
+        assert found["recall"] >= 0.95
+        assert found["precision"] == 1.0
+    assert all(in_this_process(case, tmp_path) == {OURS: None} for case in cases[1::2])
+
+
+@pytest.mark.timeout(600)
+def test_the_memory_of_each_process_of_a_run_is_seen(tmp_path: Path) -> None:
+    words = ["--sizes", "200kB", "400kB", "--block", "100kB", "--workers", "1", "--stage", "train"]
+    memory.main([*words, "--folder", str(tmp_path), "--json", str(tmp_path / "memory.json")])
+    facts = json.loads((tmp_path / "memory.json").read_text())
+    assert facts["command"] == f"python -m benchmarks.memory {' '.join(words)} --folder {tmp_path}"
+    for one in facts["peaks"]:
+        assert min(one["driver_bytes"], one["scheduler_bytes"], one["worker_bytes"]) > 20e6
+        assert one["promised_bytes"] > 20e6
+        assert one["rows_read"] > one["rows_kept"] > 1_000
+    page = "".join(section("memory-train", facts))
+    assert page.count("over that of the first size (issue 5, wanted at most ") == 3
 
 
 def test_a_digest_of_features_sees_every_part_of_them(tmp_path: Path) -> None:

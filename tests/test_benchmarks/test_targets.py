@@ -22,8 +22,8 @@ WANTED = {
     "dedupe": (
         3,
         [
-            ("near-duplicates, English", 5e6, "bytes a second of cpu_s"),
-            ("near-duplicates, Chinese", 5e6, "bytes a second of cpu_s"),
+            ("near-duplicates, English", 5e6, "bytes a second of CPU time"),
+            ("near-duplicates, Chinese", 5e6, "bytes a second of CPU time"),
             ("near-duplicates, English", 0.95, "recall"),
             ("near-duplicates, Chinese", 0.95, "recall"),
             ("near-duplicates, English", 1.0, "precision"),
