@@ -1,10 +1,7 @@
 """From a profile to a running cluster."""
 
 import os
-from contextlib import AbstractContextManager
 from pathlib import Path
-
-from distributed import Client
 
 from cluster.errors import ProfileError
 from cluster.kubernetes.manifests import KEYS, SCHEDULER_VARIABLE
@@ -26,7 +23,7 @@ from cluster.providers.batch import BatchLauncher
 from cluster.providers.commands import WorkerTerms
 from cluster.providers.gateway import GatewayCluster
 from cluster.providers.local import LocalLauncher, LocalThreads, worker_count, worker_memory_bytes
-from cluster.providers.provider import Places, Provider, opened
+from cluster.providers.provider import Places, Provider
 from cluster.providers.ssh import SshLauncher
 from cluster.providers.started import Launcher, StartedCluster
 from cluster.tls import TlsFolder, init_tls
@@ -128,14 +125,3 @@ def tls_for(profile: RemoteProfile, host: str, places: Places) -> TlsFolder | No
         return None
     folder = places.scratch / "tls"
     return init_tls(folder, days=_RUN_DAYS, hosts=(host,), force=True, keep_key=False)
-
-
-def open_cluster(config: ClusterConfig, scratch: Path) -> AbstractContextManager[Client]:
-    """A context with a client of the cluster that `config` names.
-
-    Raises
-    ------
-    ProfileError, JobFileError
-        If there is no such profile, or it is wrong.
-    """
-    return opened(provider_of(config, Places(scratch=scratch, logs=scratch / "logs")))

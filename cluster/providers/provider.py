@@ -1,7 +1,6 @@
 """What every way to get a cluster can do."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -77,12 +76,3 @@ def say_goodbye(client: Client | None) -> None:
     if client is not None:
         with suppress(Exception):
             client.close(timeout=_GOODBYE_S)
-
-
-@contextmanager
-def opened(provider: Provider) -> Iterator[Client]:
-    """A client of the provider's cluster, which lives as long as the context."""
-    try:
-        yield provider.open()
-    finally:
-        provider.close()

@@ -21,7 +21,9 @@ from cluster.errors import ClusterLostError, ProfileError, StalledError, WorkerL
 from cluster.execute import ClientExecute, _Wait, batch_for
 from cluster.memory import PeakMemory
 from cluster.progress import Silence
-from cluster.providers.open import open_cluster
+from cluster.providers.open import provider_of
+from cluster.providers.provider import Places
+from cluster.session import Session
 from pipeline.config import ClusterConfig
 
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -41,10 +43,14 @@ class Recorder(Silence):
         self.events.append(("finished", stage))
 
 
+def running(config, folder):
+    return Session(provider_of(config, Places(scratch=folder, logs=folder / "logs")))
+
+
 @pytest.fixture(params=[True, False], ids=["processes", "threads"])
 def client(request, tmp_path):
-    with open_cluster(ClusterConfig(workers=2, processes=request.param), tmp_path) as client:
-        yield client
+    with running(ClusterConfig(workers=2, processes=request.param), tmp_path) as session:
+        yield session.client
 
 
 def double(number):
@@ -120,7 +126,8 @@ def test_no_task_finishing_in_time_is_an_error_not_a_wait_for_ever(client):
 
 
 def test_a_worker_that_keeps_dying_is_one_clear_error(tmp_path):
-    with open_cluster(ClusterConfig(workers=1, memory="1GB"), tmp_path) as client:
+    with running(ClusterConfig(workers=1, memory="1GB"), tmp_path) as session:
+        client = session.client
         execute = ClientExecute(client, Silence(), 120, 1_000_000_000)
         with pytest.raises(WorkerLostError, match=r"stage clean: workers \(1.0 GB of memory each\)"):
             execute("clean", [delayed(die)()])
@@ -131,7 +138,8 @@ def test_a_worker_that_keeps_dying_is_one_clear_error(tmp_path):
 def test_nothing_listens_beyond_loopback_and_nothing_is_left_behind(tmp_path, processes):
     # Helpers of the interpreter that earlier tests left, such as the resource tracker, are none of the cluster's.
     before = set(psutil.Process().children(recursive=True))
-    with open_cluster(ClusterConfig(workers=2, processes=processes), tmp_path) as client:
+    with running(ClusterConfig(workers=2, processes=processes), tmp_path) as session:
+        client = session.client
         children = [child for child in psutil.Process().children(recursive=True) if child not in before]
         addresses = {
             connection.laddr.ip
@@ -152,7 +160,8 @@ def _born():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forks on Linux alone")
 def test_workers_are_forks_of_one_process_that_has_loaded_what_tasks_need(tmp_path):
-    with open_cluster(ClusterConfig(workers=2), tmp_path) as client:
+    with running(ClusterConfig(workers=2), tmp_path) as session:
+        client = session.client
         born = list(client.run(_born).values())
         told = {log.name for _, _, log in born}
         assert {loaded for _, loaded, _ in born} == {True}
@@ -162,7 +171,8 @@ def test_workers_are_forks_of_one_process_that_has_loaded_what_tasks_need(tmp_pa
 
 def test_no_worker_left_is_an_error_not_a_wait_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr("cluster.execute._WITHOUT_WORKERS_S", 1.0)
-    with open_cluster(ClusterConfig(workers=1), tmp_path) as client:
+    with running(ClusterConfig(workers=1), tmp_path) as session:
+        client = session.client
         [nanny] = [p for p in psutil.Process().children() if "Nanny" in " ".join(p.cmdline())]
         nanny.kill()
         with pytest.raises(WorkerLostError, match="no worker is left"):
@@ -180,7 +190,8 @@ def _fill_to(share, limit):
 
 def test_workers_that_are_full_are_an_error_not_a_wait_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr("cluster.execute._WITHOUT_WORKERS_S", 1.0)
-    with open_cluster(ClusterConfig(workers=1, memory="1GB"), tmp_path) as client:
+    with running(ClusterConfig(workers=1, memory="1GB"), tmp_path) as session:
+        client = session.client
         # It is paused beyond 80 % and killed beyond 95 %.
         client.submit(_fill_to, 0.87, 1_000_000_000).result(timeout=30)
         with pytest.raises(WorkerLostError, match="all workers are paused"):
@@ -189,7 +200,7 @@ def test_workers_that_are_full_are_an_error_not_a_wait_for_ever(tmp_path, monkey
 
 def test_an_unknown_profile_is_refused(tmp_path):
     with pytest.raises(ProfileError, match="Known: local"):
-        open_cluster(ClusterConfig(profile="moon"), tmp_path)
+        running(ClusterConfig(profile="moon"), tmp_path)
 
 
 def test_processes_end_when_their_driver_is_killed(tmp_path: Path):
@@ -199,10 +210,13 @@ def test_processes_end_when_their_driver_is_killed(tmp_path: Path):
             f"""
             import time
             from pathlib import Path
-            from cluster.providers.open import open_cluster
+            from cluster.providers.open import provider_of
+            from cluster.providers.provider import Places
+            from cluster.session import Session
             from pipeline.config import ClusterConfig
-            with open_cluster(ClusterConfig(workers=2), Path({str(tmp_path)!r})) as client:
-                client.wait_for_workers(2, timeout=60)
+            places = Places(scratch=Path({str(tmp_path)!r}), logs=Path({str(tmp_path)!r}))
+            with Session(provider_of(ClusterConfig(workers=2), places)) as session:
+                session.client.wait_for_workers(2, timeout=60)
                 print("up", flush=True)
                 time.sleep(120)
             """
@@ -244,7 +258,8 @@ def test_many_tasks_travel_in_batches_and_one_that_kills_its_worker_is_named(tmp
     def tasks(dies_at):
         return [delayed(noted, pure=False)(n, tmp_path / "log", dies_at) for n in range(30)]
 
-    with open_cluster(ClusterConfig(workers=2), tmp_path) as client:
+    with running(ClusterConfig(workers=2), tmp_path) as session:
+        client = session.client
         recorder = Recorder()
         checkpoints = Checkpoints(tmp_path / "done", tmp_path, "")
         execute = ClientExecute(client, recorder, 120, 0, checkpoints=checkpoints)

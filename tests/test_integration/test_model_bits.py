@@ -12,7 +12,9 @@ from oracles_text import snapshot_of
 
 from cluster.execute import ClientExecute
 from cluster.progress import Silence
-from cluster.providers.open import open_cluster
+from cluster.providers.open import provider_of
+from cluster.providers.provider import Places
+from cluster.session import Session
 from pipeline.config import ClusterConfig
 from pipeline.execute import run_here
 from pipeline.text.config import FeatureConfig
@@ -58,6 +60,10 @@ def backwards(execute):
     return run
 
 
+def running(config, folder):
+    return Session(provider_of(config, Places(scratch=folder, logs=folder / "logs")))
+
+
 def one_by_one(execute):
     """No task is handed over before the one that came before it is done; the last first."""
 
@@ -85,7 +91,8 @@ def test_threads_give_the_bits_of_the_plainest_run(workers, table, plain, tmp_pa
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_processes_give_the_bits_of_the_plainest_run(workers, table, plain, tmp_path):
-    with open_cluster(ClusterConfig(workers=workers, threads=1), tmp_path) as client:
+    with running(ClusterConfig(workers=workers, threads=1), tmp_path) as session:
+        client = session.client
         execute = ClientExecute(client, Silence(), 120, 0)
         for (schedule, (turned, files)), name in zip(SCHEDULES.items(), ("one", "lanes", "one"), strict=True):
             found = sha(table, tmp_path / schedule, turned(execute), files, **SETTINGS[name])
@@ -108,7 +115,8 @@ class KillsOnce(Silence):
 
 @pytest.mark.parametrize("name", ["one", "lanes"])
 def test_a_worker_killed_in_the_middle_of_an_epoch_changes_nothing(name, table, plain, tmp_path):
-    with open_cluster(ClusterConfig(workers=2, threads=1), tmp_path) as client:
+    with running(ClusterConfig(workers=2, threads=1), tmp_path) as session:
+        client = session.client
         listener = KillsOnce(client, 4)
         found = sha(table, tmp_path / "fit", ClientExecute(client, listener, 120, 0), 2, **SETTINGS[name])
     assert listener.killed is not None
