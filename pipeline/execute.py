@@ -1,9 +1,11 @@
 """How the pipeline asks for work to be done: the one seam between building graphs and running them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import dask
+from dask.delayed import Delayed
 
 
 class Execute(Protocol):
@@ -26,6 +28,14 @@ class Execute(Protocol):
             Input bytes of each task, for progress in MB/s; same length as `tasks`.
         """
         ...
+
+
+def task_of(function: Callable[..., Any], *arguments: Any, **named: Any) -> Delayed:
+    """A task that calls `function` with these arguments, none of which is, or holds, another task.
+
+    Dask does not look for tasks in them, which takes it longer than many a task takes.
+    """
+    return dask.delayed(partial(function, *arguments, **named), pure=False)()
 
 
 def run_here(stage: str, tasks: Sequence[Any], *, sizes: Sequence[int] | None = None) -> list[Any]:  # noqa: ARG001

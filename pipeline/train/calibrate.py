@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from dask import delayed
 
 from pipeline.errors import DataError
-from pipeline.execute import Execute
+from pipeline.execute import Execute, task_of
 from pipeline.passed_file import PassedFile
 from pipeline.text.hashing import read_only
 from pipeline.text.portable_math import portable_exp, portable_log
@@ -55,11 +54,11 @@ def fit_temperature(model: PassedFile, blocks: Sequence[HashedBlock], folder: Pa
     folder = folder / f"scores-{secrets.token_hex(4)}"
     folder.mkdir(parents=True)
     tasks = [
-        delayed(write_scores, pure=False)(model, block, folder / f"{number:08d}")
+        task_of(write_scores, model, block, folder / f"{number:08d}")
         for number, block in enumerate(block for block in blocks if block.validation_rows)
     ]
     places: list[str] = execute("calibrate", tasks)
-    scale: float = execute("calibrate", [delayed(best_scale, pure=False)(places)])[0]
+    scale: float = execute("calibrate", [task_of(best_scale, places)])[0]
     return Calibration(method="temperature", scale=scale)
 
 

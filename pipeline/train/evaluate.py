@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from dask import delayed
 
-from pipeline.execute import Execute
+from pipeline.execute import Execute, task_of
 from pipeline.passed_file import PassedFile
 from pipeline.text.portable_math import portable_log
 from pipeline.train.hashed import HashedBlock
@@ -237,7 +237,7 @@ def evaluate(
     """The tally of the test rows of all blocks, or of those that validate, merged in the order of the blocks."""
     stage = "calibrate" if validation else "evaluate"
     tasks = [
-        delayed(evaluate_block, pure=False)(model, block, validation=validation)
+        task_of(evaluate_block, model, block, validation=validation)
         for block in blocks
         if (block.validation_rows if validation else block.test_rows)
     ]

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from dask import delayed
 
-from pipeline.execute import Execute
+from pipeline.execute import Execute, task_of
 from pipeline.text.config import FeatureConfig
 from pipeline.text.gram_texts import GramCounts, gram_texts, merged_grams, most_frequent, shown
 from pipeline.train.columns import as_text
@@ -56,10 +55,7 @@ def top_features(
     blocks = cut(snapshot, train.block_rows)
     step = max(1, -(-len(blocks) // _LOOKED_THROUGH))
     features = model.weighting.features
-    tasks = [
-        delayed(find_grams, pure=False)(spans, snapshot.schema, train.text, features, buckets)
-        for spans in blocks[::step]
-    ]
+    tasks = [task_of(find_grams, spans, snapshot.schema, train.text, features, buckets) for spans in blocks[::step]]
     grams = merged_grams(execute("explain", tasks))
     return {
         label: _named(heavy[label], weights[:, place], model, grams)[:count] for place, label in enumerate(model.labels)

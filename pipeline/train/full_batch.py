@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from dask import delayed
 
-from pipeline.execute import Execute
+from pipeline.execute import Execute, task_of
 from pipeline.passed_file import PassedFile
 from pipeline.text.hashing import read_only
 from pipeline.train.block_files import StoredCsr, open_array
@@ -141,7 +141,7 @@ def _total(
     execute: Execute,
 ) -> Slope:
     level = [
-        delayed(shard_slope, pure=False)([shard.folder for shard in leaf], parameters, shape, class_weights, curvature)
+        task_of(shard_slope, [shard.folder for shard in leaf], parameters, shape, class_weights, curvature)
         for leaf in leaves
     ]
     while len(level) > 1:

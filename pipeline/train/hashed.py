@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from dask import delayed
 from scipy import sparse
 
-from pipeline.execute import Execute
+from pipeline.execute import Execute, task_of
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
 from pipeline.text.tfidf import Rows, count_documents
@@ -176,7 +176,7 @@ def hash_blocks(
         return [], np.zeros(features.width, np.int32)
     batches = even_parts(blocks, min(len(blocks), max(_LEAST_BATCHES, -(-len(blocks) // _BATCH_BLOCKS))))
     tasks = [
-        delayed(hash_batch, pure=False)(batch, first, snapshot.schema, features, train, folder, plan, added)
+        task_of(hash_batch, batch, first, snapshot.schema, features, train, folder, plan, added)
         for batch, first in zip(batches, accumulate(map(len, batches), initial=0), strict=False)
     ]
     sums = [delayed(_counted, pure=False)(task, features.width) for task in tasks]

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import orjson
-from dask import delayed
 
-from pipeline.execute import Execute
+from pipeline.execute import Execute, task_of
 from pipeline.text.config import FeatureConfig
 from pipeline.text.tfidf import Rows, Weighting
 from pipeline.train.block_files import is_written, open_array, write_block
@@ -147,7 +146,7 @@ def mix_blocks(
     for first, together in _batches(plans):
         numbered = {f"{first + at:08d}": plan for at, plan in enumerate(together)}
         held = {block: blocks[block] for block in together[0].blocks}
-        tasks.append(delayed(mix_shards, pure=False)(numbered, held, tuple(labels), weighting.features, seed, folder))
+        tasks.append(task_of(mix_shards, numbered, held, tuple(labels), weighting.features, seed, folder))
     return [shard for batch in execute("weigh", tasks) for shard in batch.shards]
 
 

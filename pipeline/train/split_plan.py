@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from dask import delayed
 from numpy.lib.format import open_memmap
 
-from pipeline.execute import Execute
+from pipeline.execute import Execute, task_of
 from pipeline.text.hashing import hash_normal_forms
 from pipeline.train.columns import as_text, needed_columns
 from pipeline.train.config import TrainConfig
@@ -78,15 +77,13 @@ def plan_split(snapshot: Snapshot, train: TrainConfig, folder: Path, execute: Ex
         return NO_PLAN
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [
-        delayed(survey, pure=False)(spans, snapshot.schema, train, folder / f"seen-{number:06d}.npy")
+        task_of(survey, spans, snapshot.schema, train, folder / f"seen-{number:06d}.npy")
         for number, spans in enumerate(cut(snapshot, _BATCH_ROWS))
     ]
     surveyed: list[Surveyed] = execute("split", tasks)
     labels = tuple(sorted({code for part in surveyed for code in part.codes}))
     edges = _edges(sum(part.rows for part in surveyed))
-    tasks = [
-        delayed(resolve, pure=False)(surveyed, labels, first, last, split.stratify) for first, last in pairwise(edges)
-    ]
+    tasks = [task_of(resolve, surveyed, labels, first, last, split.stratify) for first, last in pairwise(edges)]
     resolved: list[Resolved] = execute("split", tasks)
     count = sum(len(part.exceptions) for part in resolved)
     file = folder / "exceptions.npy"

@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from dask import delayed
 
-from pipeline.execute import Execute
+from pipeline.execute import Execute, task_of
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
 from pipeline.train.columns import as_text
@@ -80,10 +79,7 @@ def choose_width(snapshot: Snapshot, features: FeatureConfig, train: TrainConfig
     blocks = cut(snapshot, train.block_rows)
     step = max(1, -(-len(blocks) // _LOOKED_AT))
     fine = features.model_copy(update={"bits": _FINE_BITS})
-    tasks = [
-        delayed(sample_block, pure=False)(spans, snapshot.schema, train.text, train.label, fine)
-        for spans in blocks[::step]
-    ]
+    tasks = [task_of(sample_block, spans, snapshot.schema, train.text, train.label, fine) for spans in blocks[::step]]
     sampled: list[Sampled] = execute("look", tasks) if tasks else []
     grams = _grams(sampled, snapshot.version.rows)
     labels = len({label for part in sampled for label in part.labels})

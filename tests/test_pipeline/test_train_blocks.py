@@ -14,12 +14,12 @@ from oracles_text import snapshot_of
 from scipy import sparse
 
 from pipeline.errors import DataError
-from pipeline.execute import run_here
+from pipeline.execute import run_here, task_of
 from pipeline.text.config import FeatureConfig
 from pipeline.train.block_files import StoredCsr, is_written, open_rows, write_block
 from pipeline.train.columns import needed_columns, require_columns
 from pipeline.train.config import SplitConfig, TrainConfig
-from pipeline.train.hashed import feature_key, hash_block, hash_blocks
+from pipeline.train.hashed import HashedBatch, feature_key, hash_block, hash_blocks
 from pipeline.train.incremental import epoch_order
 from pipeline.train.order import shuffled
 from pipeline.train.shards import Shard, plan_shards
@@ -192,3 +192,12 @@ def test_other_settings_have_another_place(tmp_path):
         (FeatureConfig(), TrainConfig(split=SplitConfig(seed=1))),
     ]
     assert len({base, *(feature_key(snapshot, *settings) for settings in other)}) == 5
+
+
+def test_a_task_takes_its_arguments_as_they_are():
+    held = {"one": [1, 2], "other": HashedBatch(blocks=())}
+    task = task_of(dict, held, more=(3,))
+    [found] = run_here("look", [task])
+    assert found == {**held, "more": (3,)}
+    assert found["other"] is held["other"]
+    assert task.key.startswith("dict-")
