@@ -1,6 +1,6 @@
 """Raw text of any size for measuring: seeded, streamed, English and Chinese, with a Zipf vocabulary and dirt at rates.
 
-    python -m benchmarks.generate FOLDER --size 1GB [--files 8] [--seed 0] [--chinese 0.3]
+    python -m benchmarks.generate FOLDER --size 1GB [--files 8] [--seed 0] [--chinese 0.3] [--duplicates 0.03] ...
 
 The same settings give the same bytes. Memory does not grow with size. A row's label follows from the meaning of its
 words and from chance, so that there is something to learn.
@@ -8,9 +8,9 @@ words and from chance, so that there is something to learn.
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -206,16 +206,20 @@ def _write_file(path: Path, size_bytes: int, seed: int, rates: Rates | None, fir
             file.write(chunk)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Nothing; the files lie in the folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--size", type=parse_size, default=100_000_000, metavar="SIZE")
     parser.add_argument("--files", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--chinese", type=float, default=Rates().chinese)
-    given = parser.parse_args()
-    write_csv(given.folder, given.size, given.files, given.seed, rates=Rates(chinese=given.chinese))
+    names = [field.name for field in fields(Rates)]
+    for name in names:
+        share = getattr(Rates(), name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=share, help=f"share of rows: {share:g}")
+    given = parser.parse_args(arguments)
+    rates = Rates(**{name: getattr(given, name) for name in names})
+    write_csv(given.folder, given.size, given.files, given.seed, rates=rates)
 
 
 if __name__ == "__main__":

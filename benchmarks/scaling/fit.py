@@ -55,6 +55,7 @@ def fitted(runs: Sequence[Timed], graph: GraphCost) -> Costs:
         hand_over_s=graph.build_s / graph.blocks,
         scheduler_s=graph.scheduler_cpu_s / graph.blocks,
         collect_s=graph.driver_cpu_s / graph.blocks,
+        reduce_s=graph.reduce_s / graph.blocks,
         commit_s=0.0,
         file_s=file_s,
         crowding=crowding,

@@ -47,7 +47,9 @@ class Costs:
     scheduler_s
         Of the scheduler for each task.
     collect_s
-        Of the driver for each answer.
+        Of the driver for each answer, its transfer included.
+    reduce_s
+        Of the driver for adding up what is known of each block.
     commit_s, file_s
         Of the commit, once and for each file.
     crowding
@@ -64,6 +66,7 @@ class Costs:
     commit_s: float
     file_s: float
     rest_byte_s: float = 0.0
+    reduce_s: float = 0.0
     crowding: Mapping[int, float] = field(default_factory=dict)
     storage_bytes_s: float | None = None
 
@@ -126,15 +129,16 @@ def forecast(costs: Costs, blocks: Sequence[int], cluster: Cluster, *, batch: in
     rest = crowded * costs.rest_byte_s * sum(blocks)
     work += rest
     commit = costs.commit_s + costs.file_s * len(blocks)
+    reduction = costs.reduce_s * len(blocks)
     bounds = {
         "start": costs.start_s,
         "workers": work / cluster.workers,
         "scheduler": costs.scheduler_s * len(tasks) * len(costs.stages),
-        "driver": (costs.hand_over_s + costs.collect_s) * len(tasks) * len(costs.stages),
+        "driver": (costs.hand_over_s + costs.collect_s) * len(tasks) * len(costs.stages) + reduction,
         "storage": read_s,
         "commit": commit,
     }
-    seconds = costs.start_s + sum(stages.values()) + rest / cluster.workers + commit
+    seconds = costs.start_s + sum(stages.values()) + rest / cluster.workers + reduction + commit
     return Forecast(seconds=seconds, stages=stages, bounds=bounds)
 
 

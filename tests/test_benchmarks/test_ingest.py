@@ -1,5 +1,6 @@
 """The ingest benchmark compares like with like: all contenders keep the same rows, and a difference would show."""
 
+import csv
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import ingest
+from benchmarks import generate, ingest
 from benchmarks.generate import write_csv
 from benchmarks.harness.contender import OURS, Setting
 from benchmarks.peers.clean_rows import rows_and_digest, written
@@ -38,6 +39,24 @@ def test_a_peer_keeps_the_rows_that_textmill_keeps(
     getattr(import_module(f"benchmarks.peers.{module}"), function)(files=files, scratch=str(tmp_path), threads=2)
     assert written(str(tmp_path)) == ours
     assert 9_800 < int(str(ours["rows"])) < 10_000
+
+
+def test_rates_are_those_that_are_asked_for(tmp_path: Path) -> None:
+    texts, cells = {}, {}
+    none = ["chinese", "near-duplicates", "blanks", "full-width", "line-breaks", "commas", "empty"]
+    for share in (0.0, 0.4):
+        rates = [word for name in none for word in (f"--{name}", "0")]
+        rates += ["--duplicates", str(share), "--ragged", str(share)]
+        generate.main([str(tmp_path / str(share)), "--size", "4MB", "--files", "1", *rates])
+        written = (tmp_path / str(share) / "part-0000.csv").read_text(encoding="utf-8")
+        rows = list(csv.reader(written.splitlines()))[1:]
+        long = [row[1] for row in rows if len(row[1]) > 40]
+        texts[share] = 1 - len(set(long)) / len(long)
+        cells[share] = sum(len(row) == 4 for row in rows) / len(rows)
+    assert texts[0.0] == cells[0.0] == 0
+    # What comes first repeats nothing.
+    assert 0.1 < texts[0.4] < 0.4
+    assert 0.38 < cells[0.4] < 0.42
 
 
 def test_every_peer_has_a_target_and_textmill_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
