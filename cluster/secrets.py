@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -19,12 +20,16 @@ _HEADER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:bearer|basic|token
 _LEAST_CHARACTERS = 6
 
 
+@cache
+def _tells_of_secret(name: str) -> bool:
+    """Whether a variable's name says that it holds a secret; the same few names are asked about for every text."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:
     """Value -> name of all variables whose name says that they hold a secret."""
     return {
-        value: name
-        for name, value in environment.items()
-        if _SECRET_NAME.search(name) and len(value) >= _LEAST_CHARACTERS
+        value: name for name, value in environment.items() if len(value) >= _LEAST_CHARACTERS and _tells_of_secret(name)
     }
 
 

@@ -72,6 +72,15 @@ def holds(words: Buffer, i: int, wanted: int) -> bool:
 
 
 @kernel
+def find_byte(data: Buffer, words: Buffer, i: int, wanted: int) -> int:
+    """The first place from `i` on of the byte of the pattern `wanted`; the end of `data` if there is none."""
+    size = data.shape[0]
+    while i + STRIDE <= size and not holds(words, i, wanted):
+        i += STRIDE
+    return run_end(data, words, i, size, wanted, wanted, wanted, wanted)
+
+
+@kernel
 def run_end(data: Buffer, words: Buffer, i: int, stop: int, first: int, second: int, third: int, fourth: int) -> int:
     """The first place from `i` on, below `stop`, of a byte of one of the four patterns; `stop` if there is none."""
     while i + WORD <= stop:

@@ -35,14 +35,16 @@ from pipeline.ingest.reading.csv.dialect import (
     Dialect,
     transition_table,
 )
-from pipeline.ingest.reading.csv.runs import STRIDE, holds, pattern, words_of
+from pipeline.ingest.reading.csv.runs import find_byte, pattern, words_of
 from storage.compiled import Buffer, kernel
 
 #: Columns of a scan, one row for each entry state.
 EXIT, FIRST, LAST, WELL, BADLY = range(5)
 FACTS = 5
-#: From most entry states the automaton is in the same state after a few fields; until then all are followed.
-_LOCKSTEP_BYTES = 512
+#: From most entry states the automaton is in the same state after a few fields, and from all of them, as a rule, after
+#: the first quotes that are out of place for some. Until then all are followed side by side, so far at most.
+_STEP_BYTES = 512
+_LOCKSTEP_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ class Transitions:
     badly: tuple[int, ...]
 
 
-def transitions(data: npt.NDArray[np.uint8], dialect: Dialect) -> Transitions:
+def transitions(data: npt.NDArray[np.uint8], dialect: Dialect, lockstep_bytes: int = _LOCKSTEP_BYTES) -> Transitions:
     """What `data`, one block's bytes, does to the automaton of `dialect`.
 
     Parameters
@@ -76,9 +78,11 @@ def transitions(data: npt.NDArray[np.uint8], dialect: Dialect) -> Transitions:
         Shape (bytes,); may be empty: then every state stays as it is.
     dialect
         The dialect.
+    lockstep_bytes
+        How far all entry states are followed side by side at most; at least 1, for some are left with the first byte.
     """
     facts = np.empty((STATES, FACTS), dtype=np.int64)
-    _follow_all(data, words_of(data), transition_table(dialect), dialect.marks, facts)
+    _follow_all(data, words_of(data), transition_table(dialect), dialect.marks, lockstep_bytes, facts)
     columns = [tuple(int(value) for value in facts[:, column]) for column in range(FACTS)]
     return Transitions(
         exits=columns[EXIT], first=columns[FIRST], last=columns[LAST], well=columns[WELL], badly=columns[BADLY]
@@ -87,24 +91,30 @@ def transitions(data: npt.NDArray[np.uint8], dialect: Dialect) -> Transitions:
 
 @kernel
 def _follow_all(  # noqa: C901 - one compiled loop
-    data: Buffer, words: Buffer, table: Buffer, marks: Buffer, facts: Buffer
+    data: Buffer, words: Buffer, table: Buffer, marks: Buffer, lockstep_bytes: int, facts: Buffer
 ) -> None:
     size = data.shape[0]
     states = facts.shape[0]
-    head = min(size, _LOCKSTEP_BYTES)
     for entry in range(states):
         facts[entry, EXIT] = entry
         facts[entry, FIRST] = -1
         facts[entry, LAST] = -1
         facts[entry, WELL] = 0
         facts[entry, BADLY] = 0
-        state = entry
-        for i in range(head):
-            step = table[state, data[i]]
-            state = step & NEXT_STATE
-            if step > NEXT_STATE:
-                _note(facts, entry, step, i)
-        facts[entry, EXIT] = state
+    head, met = 0, False
+    most = min(size, lockstep_bytes)
+    while not met and head < most:
+        begin, head = head, min(head + _STEP_BYTES, most)
+        met = True
+        for entry in range(states):
+            state = facts[entry, EXIT]
+            for i in range(begin, head):
+                step = table[state, data[i]]
+                state = step & NEXT_STATE
+                if step > NEXT_STATE:
+                    _note(facts, entry, step, i)
+            facts[entry, EXIT] = state
+            met &= state == facts[0, EXIT]
     # Entry states that have met go the same way from here: each meeting point is followed once.
     for meeting in range(states):
         leader = -1
@@ -144,12 +154,11 @@ def _follow(  # noqa: C901 - one compiled loop
     data: Buffer, words: Buffer, i: int, state: int, marks: Buffer
 ) -> tuple[int, int, int, int, int]:
     """Exit state, first and last record start, fields closed well and badly: the automaton as plain loops."""
+    if marks[2] < 0 and marks[3] != 1 and marks[4] != 1:
+        return _follow_quotes(data, words, i, state, marks[0], marks[1])
     size = data.shape[0]
     delimiter, quote, escape, cr_ends, skip_spaces = marks[0], marks[1], marks[2], marks[3] == 1, marks[4] == 1
     first, last, well, badly = -1, -1, 0, 0
-    # Without escapes, bare carriage returns and skipped spaces, a stretch without quotes needs no look at each byte.
-    striding = quote >= 0 and escape < 0 and not cr_ends and not skip_spaces
-    quotes = pattern(quote, LF)
     stops = np.zeros(256, dtype=np.uint8)
     stops[LF] = 1
     if cr_ends:
@@ -159,24 +168,6 @@ def _follow(  # noqa: C901 - one compiled loop
     if escape >= 0:
         stops[escape] = 1
     while i < size:
-        if striding and state != CLOSING:
-            begin = i
-            while i + STRIDE <= size and not holds(words, i, quotes):
-                i += STRIDE
-            if i > begin:
-                if state != QUOTED:
-                    k = i
-                    while k > begin and data[k - 1] != LF:
-                        k -= 1
-                    if k > begin:
-                        last = k
-                    while first < 0 and begin < k:
-                        begin += 1
-                        if data[begin - 1] == LF:
-                            first = begin
-                    byte = data[i - 1]
-                    state = START if byte == LF else (FIELD if byte == delimiter else UNQUOTED)
-                continue
         if state == QUOTED:
             if escape < 0:
                 while i < size and data[i] != quote:
@@ -233,4 +224,47 @@ def _follow(  # noqa: C901 - one compiled loop
             if first < 0:
                 first = i
             last = i
+    return state, first, last, well, badly
+
+
+@kernel
+def _follow_quotes(  # noqa: C901 - one compiled loop
+    data: Buffer, words: Buffer, i: int, state: int, delimiter: int, quote: int
+) -> tuple[int, int, int, int, int]:
+    """What `_follow` answers, without escapes, bare carriage returns and skipped spaces: from quote to quote."""
+    size = data.shape[0]
+    first, last, well, badly = -1, -1, 0, 0
+    quotes = pattern(quote, LF)
+    while i < size:
+        if state == CLOSING:
+            byte = data[i]
+            if byte == quote:
+                state = QUOTED
+                i += 1
+                continue
+            if byte in (delimiter, LF, CR):
+                well += 1
+            else:
+                badly += 1
+            state = UNQUOTED
+        begin = i
+        i = find_byte(data, words, i, quotes) if quote >= 0 else size
+        if i > begin and state != QUOTED:
+            byte = data[i - 1]
+            state = START if byte == LF else (FIELD if byte == delimiter else UNQUOTED)
+            k = i
+            while k > begin and data[k - 1] != LF:
+                k -= 1
+            if k > begin:
+                last = k
+            while first < 0 and begin < k:
+                begin += 1
+                if data[begin - 1] == LF:
+                    first = begin
+        if i < size:
+            if state == QUOTED:
+                state = CLOSING
+            elif state != UNQUOTED:
+                state = QUOTED
+            i += 1
     return state, first, last, well, badly
