@@ -30,9 +30,9 @@ from pipeline.config import parse_job
 TOLERANCE = 0.005
 
 
-def compare(corpus: Corpus, folder: Path, scratch: Path) -> dict[str, Any]:
-    """Both programs' scores and seconds on one corpus."""
-    train, test = split(corpus.load(folder))
+def compare(corpus: Corpus, corpora: Path, scratch: Path) -> dict[str, Any]:
+    """Both programs' scores and seconds on one corpus of those in the folder `corpora`."""
+    train, test = split(corpus.rows(corpora))
     began = time.perf_counter()
     train_back = through_sqlite(train, scratch / "reference.sqlite")
     reference = score(train_back, test, chinese=corpus.chinese)
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts, results = begun("benchmarks.accuracy", arguments), []
     for name in options.only:
         with tempfile.TemporaryDirectory() as scratch:
-            results.append(compare(CORPORA[name], options.data / name, Path(scratch)))
+            results.append(compare(CORPORA[name], options.data, Path(scratch)))
         print(table(results[-1:]).splitlines()[-1], flush=True)
     print(table(results))
     write_record(options.json, {**facts, "corpora": results})

