@@ -101,6 +101,8 @@ def bench(
     benchmark_targets. The exit status is 1 where --against finds more than chance explains.
     """
     chosen = [_suite(name, overrides, allow_code=allow_code) for name in suites or MODULES]
+    if overrides and not any(name.endswith(".toml") for name in suites):
+        raise click.UsageError("--set changes a job file, and none is named")
     if profile != LOCAL or workers is not None:
         chosen = _with_jobs(chosen, named=bool(suites))
     opened = Store.open(store, create=True)

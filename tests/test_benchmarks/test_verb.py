@@ -118,6 +118,7 @@ def test_a_change_is_one_beyond_the_noise(before: float, now: float, noise: floa
 def test_wrong_words_are_answered_before_anything_is_measured(store: Path) -> None:
     assert "neither a suite (" in bench("sorting", store=store).stderr
     assert "no runs of that name. The store keeps none yet." in bench("adding", "--against", "x", store=store).stderr
+    assert "--set changes a job file, and none is named" in bench("adding", "--set", "a.b=1", store=store).stderr
     missing = bench("missing.toml", store=store)
     assert missing.exit_code == 2
     assert "there is no such file" in missing.stderr
