@@ -76,6 +76,7 @@ def test_the_store_and_the_optimum_are_held_to_theirs(tmp_path: Path) -> None:
     for operation in ("open", "list datasets", "list versions", "list files", "diff", "tag", "rollback"):
         assert (f"{operation} s of textmill", 1.0, 4) in below
     assert any("a commit's time on" in claim and most == 1.25 and issue == 4 for claim, most, issue in below)
+    assert ("seconds that a page 90% on takes beyond one 10% on", 0.01, 4) in below
     optimum = {(target.claim, target.at_most, target.issue) for _, target in targets_of("optimum", tmp_path)}
     assert optimum == {("loss off of textmill", 1e-6, 5), ("weights off of textmill", 1e-3, 5)}
 
