@@ -31,10 +31,11 @@ def recorded(folder: Path) -> None:
     rounds = [{"textmill": sample("textmill", 3.0), "<peer>": sample("<peer>", 2.0)}]
     verdicts = [
         Verdict(claim="small", wanted="at most 5", figure=1.0, holds=True),
-        Verdict(claim="fast", wanted="at least 2", figure=0.667, holds=False),
+        Verdict(claim="fast", wanted="at least 2", figure=0.667, holds=False, issue=9),
     ]
     case = CaseResult(suite="sorting", measured=Measured(case="a b", work={}, rounds=rounds), verdicts=verdicts)
-    settings = {"repeats": 1, "seed": 4, "peers": True}
+    settings = {"repeats": 1, "seed": 4, "peers": True, "only": ["a b"], "profile": "lab", "workers": 3}
+    settings["environments"] = {"<peer>": ["one==1", "other==2"]}
     run = BenchRun(
         id="r", started_at="2026-01-01", size_bytes=10**6, machine=machine_facts(), settings=settings, cases=[case]
     )
@@ -50,12 +51,20 @@ def test_losses_come_first_and_every_run_can_be_repeated(tmp_path: Path) -> None
     assert write(tmp_path) == []
     assert not (tmp_path / "benchmarks" / "old.svg").exists()
     page = (tmp_path / "benchmarks.md").read_text()
-    assert "    textmill bench sorting --size 1MB --repeats 1 --seed 4 --peers\n" in page
-    assert page.index("| FALLS SHORT | sorting | a b | fast | at least 2 | 0.667 |") < page.index("| PASS |")
+    command = "textmill bench sorting --size 1MB --repeats 1 --seed 4 --case 'a b' --profile lab --workers 3 --peers"
+    assert f"    {command}\n" in page
+    assert "In environments of their own: <peer>: one==1, other==2.\n" in page
+    assert page.index("| FALLS SHORT | sorting | a b | fast | at least 2 | 0.667 | 9 |") < page.index("| PASS |")
     assert "| <peer> | 2.00 (2.00 to 2.00) |" in page
     svg = ElementTree.parse(tmp_path / "benchmarks" / "sorting-a-b.svg")
     texts = [one.text for one in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert texts.index("<peer>") < texts.index("textmill")
+
+
+def test_a_record_of_no_known_kind_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "weather.json").write_text("{}")
+    with pytest.raises(KeyError, match=r"weather.json is neither of a suite nor named after one of memory, "):
+        pages(tmp_path)
 
 
 @pytest.mark.parametrize(
