@@ -9,12 +9,14 @@ shards, not of the workers: any number of workers gives the same bits.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
-from dask import delayed
+from dask.delayed import Delayed
 
 from pipeline.execute import Execute
 from pipeline.train.block_files import StoredCsr, open_array
@@ -24,6 +26,8 @@ from pipeline.train.logistic import OnlineLogisticRegression
 from pipeline.train.shards import Shard
 
 Doubles = npt.NDArray[np.float64]
+_Key: TypeAlias = tuple[str, int, int]
+_Stepped: TypeAlias = tuple[OnlineLogisticRegression, Learned]
 
 #: So many lanes are merged by one task.
 _FAN_IN = 4
@@ -78,45 +82,71 @@ def learn_epoch_in_lanes(
     shares = [share for lane in range(lanes) if (share := list(shards[lane::lanes]))]
 
     def once(_: int) -> OnlineLogisticRegression:
-        tasks, told = [], []
-        for share in shares:
-            state = delayed(lane_start, pure=False)(blank, _path(before), columns, classes)
-            learned = saved_rows(before)
-            for part in in_steps(share):
-                # The step and its report are one task, since the next step changes the estimator in place.
-                step = delayed(lane_step, pure=False, nout=2)(state, part, learned)
-                state = step[0]
-                told.append(step[1])
-                learned += sum(shard.rows for shard in part)
-            tasks.append(delayed(lane_sums, pure=False)(state, blank, _path(before), columns, classes, learned))
-        while len(tasks) > 1:
-            tasks = [delayed(merged, pure=False)(tasks[at : at + _FAN_IN]) for at in range(0, len(tasks), _FAN_IN)]
-        total = execute("train", [*tasks, *told])[0]
-        return _applied(total, lane_start(blank, _path(before), columns, classes))
+        last, told, graph = _lanes(blank, _path(before), shares, columns, classes, saved_rows(before))
+        total = execute("train", [Delayed(key, graph) for key in (last, *told)])[0]
+        return _applied(total, lane_start(blank, _path(before), columns, classes)[0])
 
     return begun_again(once)
+
+
+def _lanes(
+    blank: OnlineLogisticRegression,
+    before: str | None,
+    shares: Sequence[Sequence[Shard]],
+    columns: int,
+    classes: int,
+    learned: int,
+) -> tuple[_Key, list[_Key], dict[_Key, tuple[Any, ...]]]:
+    """The key of all lanes' sums, those of the words of each step, and the graph: steps change estimators in place.
+
+    No two graphs share a key, as no two epochs start from the same weights.
+    """
+    name = uuid4().hex
+    graph: dict[_Key, tuple[Any, ...]] = {}
+    told: list[_Key] = []
+    level: list[_Key] = []
+    for lane, share in enumerate(shares):
+        at: _Key = (f"start-{name}", lane, 0)
+        graph[at] = (lane_start, blank, before, columns, classes)
+        seen = learned
+        for number, part in enumerate(in_steps(share)):
+            step, word = (f"step-{name}", lane, number), (f"told-{name}", lane, number)
+            graph[step], graph[word] = (lane_step, at, part, seen), (itemgetter(1), step)
+            told.append(word)
+            at = step
+            seen += sum(shard.rows for shard in part)
+        level.append((f"sums-{name}", 0, lane))
+        graph[level[-1]] = (lane_sums, at, blank, before, columns, classes, seen)
+    height = 0
+    while len(level) > 1:
+        height += 1
+        groups = [level[at : at + _FAN_IN] for at in range(0, len(level), _FAN_IN)]
+        level = [(f"sums-{name}", height, number) for number in range(len(groups))]
+        graph |= {key: (merged, group) for key, group in zip(level, groups, strict=True)}
+    return level[0], told, graph
 
 
 def _path(before: Path | None) -> str | None:
     return None if before is None else str(before)
 
 
-def lane_start(
-    blank: OnlineLogisticRegression, before: str | None, columns: int, classes: int
-) -> OnlineLogisticRegression:
-    """The estimator that a lane begins with."""
+def lane_start(blank: OnlineLogisticRegression, before: str | None, columns: int, classes: int) -> _Stepped:
+    """The estimator that a lane begins with, which has learned nothing in it."""
     if before is None:
         estimator = OnlineLogisticRegression(**blank.get_params())
-        return estimator.started(np.arange(classes, dtype=np.int32), columns)
-    estimator = open_estimator(blank, before)
-    estimator.settle()
-    return estimator
+        estimator.started(np.arange(classes, dtype=np.int32), columns)
+    else:
+        estimator = open_estimator(blank, before)
+        estimator.settle()
+    return estimator, Learned(progress_rows=0)
 
 
-def lane_step(
-    estimator: OnlineLogisticRegression, shards: Sequence[Shard], learned: int
-) -> tuple[OnlineLogisticRegression, Learned]:
-    """The estimator, which has learned so many rows, after some more shards, and word of it."""
+def lane_step(before: _Stepped, shards: Sequence[Shard], learned: int) -> _Stepped:
+    """The estimator, which has learned so many rows, after some more shards, and word of it.
+
+    They are one answer, since the next step changes the estimator in place.
+    """
+    estimator = before[0]
     require_rows(estimator, learned)
     for shard in shards:
         estimator.partial_fit(StoredCsr.opened(shard.folder), open_array(Path(shard.folder), "labels"))
@@ -124,7 +154,7 @@ def lane_step(
 
 
 def lane_sums(
-    estimator: OnlineLogisticRegression,
+    last: _Stepped,
     blank: OnlineLogisticRegression,
     before: str | None,
     columns: int,
@@ -132,8 +162,9 @@ def lane_sums(
     learned: int,
 ) -> LaneSums:
     """What a finished lane, which has learned so many rows, brings to the merge."""
+    estimator = last[0]
     require_rows(estimator, learned)
-    start = lane_start(blank, before, columns, classes)
+    start, _ = lane_start(blank, before, columns, classes)
     gained = _with_intercept(estimator.squares_, estimator.intercept_squares_)
     gained -= _with_intercept(start.squares_, start.intercept_squares_)
     return LaneSums(
