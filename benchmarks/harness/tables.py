@@ -38,13 +38,18 @@ def _row(measured: Measured, contender: str, units: Sequence[str], extra: Sequen
     ratio = measured.ratio(contender, OURS).median if OURS in measured.contenders else float("nan")
     return [
         contender,
-        f"{seconds.median:.2f} ({seconds.least:.2f} to {seconds.most:.2f})",
+        f"{_seconds(seconds.median)} ({_seconds(seconds.least)} to {_seconds(seconds.most)})",
         *(f"{rate:,.4g}" for rate in rates),
-        f"{measured.spread(contender, CPU).median:.2f}",
+        _seconds(measured.spread(contender, CPU).median),
         f"{measured.spread(contender, PEAK).median / 1e6:,.0f}",
         f"{ratio:.2f}",
         *(_extra(measured, contender, name) for name in extra),
     ]
+
+
+def _seconds(seconds: float) -> str:
+    """Two digits after the point, or as many as tell something of a short time."""
+    return f"{seconds:.2f}" if seconds >= 1 else f"{seconds:.3g}"
 
 
 def _extra(measured: Measured, contender: str, name: str) -> str:
