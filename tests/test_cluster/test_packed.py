@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from cluster.execute import ClientExecute
 from cluster.packed import packed
 from cluster.progress import Silence
-from cluster.providers.open import open_cluster
+from cluster.providers.open import provider_of
+from cluster.providers.provider import Places
+from cluster.session import Session
 from cluster.task_content import merged_graph
 from pipeline.config import ClusterConfig
 from pipeline.text.hashing import hash_contents
@@ -65,7 +67,9 @@ def test_functions_that_cannot_be_imported_are_packed_too():
 
 
 def test_the_scheduler_loads_nothing_of_the_pipeline(tmp_path):
-    with open_cluster(ClusterConfig(workers=1), tmp_path) as client:
+    places = Places(scratch=tmp_path, logs=tmp_path / "logs")
+    with Session(provider_of(ClusterConfig(workers=1), places)) as session:
+        client = session.client
         execute = ClientExecute(client, Silence(), 120, 0)
         texts = [pa.array([f"some words {number}"]) for number in range(3)]
         found = execute("hash", [delayed(hash_contents)(text, 1) for text in texts])

@@ -9,6 +9,7 @@ import stat
 import sys
 import time
 import venv
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +27,7 @@ from cluster.profiles.settings import KINDS
 from cluster.profiles.sources import Named
 from cluster.progress import Silence
 from cluster.providers.open import provider_of
-from cluster.providers.provider import Places, opened
+from cluster.providers.provider import Places
 from cluster.session import Session
 from cluster.tls import TlsFolder, init_tls
 from pipeline.config import ClusterConfig
@@ -41,6 +42,12 @@ def named(kind, **settings):
 def provider(kind, folder, config=None, **settings):
     places = Places(scratch=folder / "scratch", logs=folder / "logs")
     return provider_of(config or ClusterConfig(), places, named(kind, **settings), "run")
+
+
+@contextmanager
+def opened(cluster):
+    with Session(cluster) as session:
+        yield session.client
 
 
 @pytest.fixture(scope="module")
