@@ -119,7 +119,7 @@ def learn(folder: str, passes: int, threads: int, settings: dict[str, Any], scra
     snapshot = Store.open(Path(folder) / "store").snapshot("rows")
     train = TrainConfig.model_validate({**settings, "epochs": passes, "split": {"column": "side", "test": "test"}})
     execute, cpu = _Watched(threads), time.process_time()
-    fitted = fit_model(snapshot, FeatureConfig(ngrams=(1, 1)), train, Path(scratch) / folder[-5:], execute, {})
+    fitted = fit_model(snapshot, FeatureConfig(ngrams=(1, 1)), train, Path(scratch) / Path(folder).name, execute, {})
     return {
         "seconds": fitted.seconds["features"] + fitted.seconds["train"],
         "cpu_s": execute.cpu_s - cpu,
