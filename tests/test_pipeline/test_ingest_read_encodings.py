@@ -186,6 +186,8 @@ REPEATED = [
     ("utf-8", ["TNF-α"]),
     ("utf-8", ["5 μm"]),
     ("utf-8", ["20 °"]),
+    ("utf-8", ["£"]),
+    ("utf-8", ["½", "¼"]),
 ]
 #: Values whose bytes say one thing in one encoding and another in the next.
 OPEN = [

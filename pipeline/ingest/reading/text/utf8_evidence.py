@@ -40,11 +40,11 @@ def utf8_evidence(lines: Sequence[bytes]) -> str:
 
 
 def _is_in_a_word(letters: str, beside: str) -> bool:
-    """Whether they stand as letters and signs do: beside ASCII letters, signs beside digits too, or as a word."""
+    """Whether they stand as letters and signs do: beside ASCII letters, one sign anywhere, or letters as a word."""
     if any(letter.isalpha() for letter in beside):
         return True
     if not any(letter.isalpha() for letter in letters):
-        return any(letter.isdigit() or letter == " " for letter in beside)
+        return len(letters) == 1 or any(letter.isdigit() or letter == " " for letter in beside)
     scripts = {unicodedata.name(letter, "none").partition(" ")[0] for letter in letters}
     return len(letters) > 1 and len(scripts) == 1
 
