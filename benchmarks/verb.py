@@ -56,7 +56,7 @@ class SuiteName(click.ParamType[str]):
         ("textmill bench --size 100MB --peers", "all suites, beside other programs, which are installed for it"),
         ("textmill bench job.toml --repeats 3", "a job of your own"),
         ("textmill bench ingest --size 1GB --against last", "exit status 1 where it became slower or larger"),
-        ("TMPDIR=/shared/tmp textmill bench ingest --profile lab --workers 16", "on a cluster"),
+        ("textmill bench ingest --profile lab --workers 16", "on a cluster"),
     ],
     store_help="Where results are kept and earlier ones are found. [default: $TEXTMILL_STORE, or ./store]",
 )
