@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.errors import PipelineError
+from pipeline.text.config import FeatureConfig
 from pipeline.train.checkpoints import open_estimator
 from pipeline.train.evaluate import Tally, tally
 from pipeline.train.hashed import HashedBlock
@@ -48,7 +49,7 @@ class EstimatorAheadError(PipelineError, RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """A shard that was learned; it says so to whoever shows progress."""
+    """Shards that were learned; it says so to whoever shows progress."""
 
     progress_rows: int
 
@@ -118,15 +119,17 @@ def told(_: OnlineLogisticRegression, rows: int) -> Learned:
     return Learned(progress_rows=rows)
 
 
-def validation_tally(
+def held_out_tally(
     block: HashedBlock,
     blank: OnlineLogisticRegression,
     state: str,
     labels: Sequence[str],
-    features: Any,
+    features: FeatureConfig,
     weighting_folder: Path,
+    *,
+    validation: bool = False,
 ) -> Tally:
-    """The tally of one block's rows that validate."""
-    estimator = open_estimator(blank, state)
-    rows = open_weighting(features, weighting_folder).weigh(block.validation_matrix())
-    return tally(estimator.predict_proba(rows), block.validation_label_texts(), labels)
+    """The tally of one block's rows that test, or of those that validate, by an estimator on disk."""
+    counts, texts = block.held_out(validation=validation)
+    weighted = open_weighting(features, weighting_folder).weigh(counts)
+    return tally(open_estimator(blank, state).predict_proba(weighted), texts, labels)

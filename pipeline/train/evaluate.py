@@ -273,8 +273,7 @@ def opened_model(folder: str) -> TrainedModel:
 def evaluate_block(passed: PassedFile, block: HashedBlock, *, validation: bool = False) -> Tally:
     """The tally of one block's test rows, or of those that validate."""
     model = opened_model(passed.path)
-    hashed = block.validation_matrix() if validation else block.test_matrix()
-    labels = block.validation_label_texts() if validation else block.test_label_texts()
+    hashed, labels = block.held_out(validation=validation)
     chances = model.probabilities(hashed)
     decided = model.decide(chances)
     part = tally(chances, labels, model.labels, decided, curves=True)

@@ -119,6 +119,12 @@ class HashedBlock:
         """The label of each row that tests."""
         return self._label_texts(self.train_rows + self.validation_rows, self.test_rows)
 
+    def held_out(self, *, validation: bool) -> tuple[sparse.csr_matrix, list[str]]:
+        """Hashed counts and labels of the rows that validate, or of those that test."""
+        if validation:
+            return self.validation_matrix(), self.validation_label_texts()
+        return self.test_matrix(), self.test_label_texts()
+
     def _label_texts(self, first: int, count: int) -> list[str]:
         names = read_record(Path(self.folder))["labels"]
         return [names[code] for code in open_array(Path(self.folder), "labels")[first : first + count].tolist()]

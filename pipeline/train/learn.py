@@ -16,7 +16,7 @@ from pipeline.execute import Execute
 from pipeline.text.tfidf import Weighting
 from pipeline.train.checkpoints import is_saved, open_estimator, save_estimator
 from pipeline.train.config import TrainConfig
-from pipeline.train.epoch_steps import validation_tally
+from pipeline.train.epoch_steps import held_out_tally
 from pipeline.train.evaluate import Tally
 from pipeline.train.full_batch import fit_full_batch, weights_by_class
 from pipeline.train.hashed import HashedBlock
@@ -210,13 +210,14 @@ class Learning:
         if not held:
             return None
         tasks = [
-            delayed(validation_tally, pure=False)(
+            delayed(held_out_tally, pure=False)(
                 block,
                 self.blank,
                 str(self.place(number)),
                 tuple(self.labels),
                 self.weighting.features,
                 self.places.parent,
+                validation=True,
             )
             for block in held
         ]

@@ -8,16 +8,15 @@ from typing import Any
 from dask import delayed
 
 from pipeline.execute import Execute
-from pipeline.text.config import FeatureConfig
 from pipeline.text.tfidf import Weighting
-from pipeline.train.checkpoints import is_saved, open_estimator, save_estimator
+from pipeline.train.checkpoints import is_saved, save_estimator
 from pipeline.train.config import TrainConfig
-from pipeline.train.evaluate import Tally, merged_tallies, metrics, tally
+from pipeline.train.epoch_steps import held_out_tally
+from pipeline.train.evaluate import merged_tallies, metrics
 from pipeline.train.hashed import HashedBlock
 from pipeline.train.incremental import epoch_order, learn_epoch, new_estimator
 from pipeline.train.learn import state_key
-from pipeline.train.logistic import OnlineLogisticRegression
-from pipeline.train.shards import Shard, open_weighting
+from pipeline.train.shards import Shard
 
 #: The first point sees this share of the shards, the next twice as many, up to all.
 _FIRST = 64
@@ -50,7 +49,7 @@ def learning_curve(
             save_estimator(learn_epoch(blank, before, part, len(weighting.buckets), len(labels), execute), place)
         seen, before = stop, place
         tasks = [
-            delayed(test_tally, pure=False)(block, blank, str(place), tuple(labels), weighting.features, folder)
+            delayed(held_out_tally, pure=False)(block, blank, str(place), tuple(labels), weighting.features, folder)
             for block in blocks
             if block.test_rows
         ]
@@ -59,20 +58,6 @@ def learning_curve(
         points.append({"rows": rows, **{name: figures[name] for name in ("accuracy", "macro_f1", "log_loss")}})
     shutil.rmtree(places, ignore_errors=True)
     return points
-
-
-def test_tally(
-    block: HashedBlock,
-    blank: OnlineLogisticRegression,
-    state: str,
-    labels: Sequence[str],
-    features: FeatureConfig,
-    weighting_folder: Path,
-) -> Tally:
-    """The tally of one block's rows that test, by an estimator on disk."""
-    estimator = open_estimator(blank, state)
-    rows = open_weighting(features, weighting_folder).weigh(block.test_matrix())
-    return tally(estimator.predict_proba(rows), block.test_label_texts(), labels)
 
 
 def _stops(shards: int) -> list[int]:
