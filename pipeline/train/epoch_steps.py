@@ -99,6 +99,8 @@ def learn_steps(
 ) -> OnlineLogisticRegression:
     """Several steps of `Incremental`, which change `estimator` in place, for one that has learned so many rows.
 
+    The rows were written by this package, and their labels are the numbers of their classes: neither is checked again.
+
     Parameters
     ----------
     learned
@@ -110,7 +112,9 @@ def learn_steps(
     """
     require_rows(estimator, learned)
     for rows, labels, options in each:
-        estimator.partial_fit(rows, labels, **options)
+        if not hasattr(estimator, "state_"):
+            estimator.started(options["classes"], rows.shape[1])
+        estimator.learn(rows, labels)
     return estimator
 
 

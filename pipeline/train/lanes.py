@@ -149,7 +149,7 @@ def lane_step(before: _Stepped, shards: Sequence[Shard], learned: int) -> _Stepp
     estimator = before[0]
     require_rows(estimator, learned)
     for shard in shards:
-        estimator.partial_fit(StoredCsr.opened(shard.folder), open_array(Path(shard.folder), "labels"))
+        estimator.learn(StoredCsr.opened(shard.folder), open_array(Path(shard.folder), "labels"))
     return estimator, Learned(progress_rows=sum(shard.rows for shard in shards))
 
 

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pipeline.text.hashing import read_only
 from pipeline.train.logistic_kernel import clocks_of, learn_rows, new_state, probabilities, row_scores, settled
-from pipeline.train.order import shuffled
+from pipeline.train.order_kernel import shuffled_rows
 
 _Floats = npt.NDArray[np.float32]
 _Parts = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], _Floats]
@@ -148,6 +148,23 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         self._learn(_parts(X), self._targets(y), self._row_weights(y, sample_weight))
         return self
 
+    def learn(self, rows: sparse.csr_matrix, targets: npt.NDArray[np.int32]) -> Self:
+        """The estimator after one more pass, over rows that are known to be good: what `partial_fit` makes of them.
+
+        Checking rows takes a third of the time of learning them, in each pass anew.
+
+        Parameters
+        ----------
+        rows
+            Shape (rows, features), float32, finite, no feature twice in a row.
+        targets
+            The number of each row's class among `classes_`.
+        """
+        given = {} if self.class_weight is None else dict(self.class_weight)
+        by_class = np.array([given.get(label, 1.0) for label in self.classes_.tolist()], np.float32)
+        self._learn(_parts(rows), read_only(targets), by_class[targets])
+        return self
+
     def started(self, classes: npt.NDArray[Any], features: int) -> Self:
         """The estimator, ready for its first rows: all weights zero."""
         self._start(classes, features)
@@ -215,7 +232,7 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         if self.torn_:
             raise RuntimeError("an earlier call of partial_fit was cut off in its middle; fit a new estimator")
         rows = len(targets)
-        order = shuffled(rows, self.random_state, self.rows_seen_) if self.shuffle else np.arange(rows)
+        order = shuffled_rows(rows, self.random_state, self.rows_seen_) if self.shuffle else np.arange(rows)
         # Whoever tries a failed call again must not learn rows twice.
         self.torn_ = True
         loss = learn_rows(

@@ -18,6 +18,7 @@ from pipeline.text.tfidf import Rows, Weighting
 from pipeline.train.block_files import is_written, open_array, write_block
 from pipeline.train.hashed import HashedBlock
 from pipeline.train.order import even_parts, shuffled
+from pipeline.train.order_kernel import shuffled_rows
 
 #: The rows of this many blocks, drawn by chance, are mixed with one another.
 MIXED_BLOCKS = 16
@@ -58,17 +59,16 @@ class ShardPlan:
         """Where its share of `rows` rows starts and stops."""
         return self.share * rows // len(self.blocks), (self.share + 1) * rows // len(self.blocks)
 
-    def rows_of(self, block: int, rows: int, seed: int) -> list[int]:
+    def rows_of(self, block: int, rows: int, seed: int) -> npt.NDArray[np.int64]:
         """The rows it takes of a block of `rows` rows that train, ascending."""
         first, last = self.bounds(rows)
-        chosen: list[int] = np.sort(_order_of(rows, seed, block)[first:last]).tolist()
-        return chosen
+        return np.sort(_order_of(rows, seed, block)[first:last])
 
 
 @lru_cache(maxsize=2 * MIXED_BLOCKS)
 def _order_of(rows: int, seed: int, block: int) -> npt.NDArray[np.int64]:
     # The shards of a group take their rows from the same blocks, so that each order is asked for many times.
-    return shuffled(rows, seed, block)
+    return shuffled_rows(rows, seed, block)
 
 
 def plan_shards(block_rows: Sequence[int], seed: int, mixed_blocks: int = MIXED_BLOCKS) -> list[ShardPlan]:
@@ -209,7 +209,7 @@ def _mix_shard(
     parts, targets = [], []
     for block in plan.blocks:
         rows, known = opened[block]
-        chosen = np.array(plan.rows_of(block, len(rows.bounds) - 1, seed), np.int64)
+        chosen = plan.rows_of(block, len(rows.bounds) - 1, seed)
         parts.append(replace(rows, chosen=chosen))
         targets.append(known[chosen])
     write_block(folder, weighting.weigh_rows(parts, places), np.concatenate(targets), {})

@@ -22,6 +22,7 @@ from pipeline.train.config import SplitConfig, TrainConfig
 from pipeline.train.hashed import HashedBatch, feature_key, hash_block, hash_blocks
 from pipeline.train.incremental import epoch_order
 from pipeline.train.order import shuffled
+from pipeline.train.order_kernel import shuffled_rows
 from pipeline.train.shards import Shard, plan_shards
 from pipeline.train.sides import rows_that_test
 
@@ -52,6 +53,12 @@ def test_shuffled_is_a_permutation_that_its_seeds_decide(count, seed, other):
     order = shuffled(count, seed, other)
     assert sorted(order.tolist()) == list(range(count))
     np.testing.assert_array_equal(order, shuffled(count, seed, other))
+
+
+@given(st.integers(0, 5000), st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
+@settings(deadline=None)
+def test_rows_are_shuffled_by_a_compiled_loop_as_by_numpy(count, seed, other):
+    np.testing.assert_array_equal(shuffled_rows(count, seed, other), shuffled(count, seed, other))
 
 
 def test_shuffles_do_not_change():

@@ -145,6 +145,21 @@ def test_class_weights_are_row_weights():
     assert (by_word.predict(matrix) == 1).sum() > (plain.predict(matrix) == 1).sum()
 
 
+@given(st.integers(1, 25), st.integers(2, 4), st.sampled_from([None, {0: 0.25, 1: 3.0}]), st.integers(0, 1000))
+@settings(max_examples=50, deadline=None)
+def test_good_rows_are_learned_as_rows_that_are_checked(rows, classes, class_weight, seed):
+    matrix, targets = some_rows(rows, 7, classes, seed)
+    numbers = np.arange(classes, dtype=np.int32)
+    checked = OnlineLogisticRegression(class_weight=class_weight).partial_fit(matrix, targets, classes=numbers)
+    ours = OnlineLogisticRegression(class_weight=class_weight).started(numbers, 7)
+    ours.learn(matrix, targets.astype(np.int32))
+    for estimator in (ours.learn(matrix, targets.astype(np.int32)), checked.partial_fit(matrix, targets)):
+        assert estimator.rows_seen_ == 2 * rows
+    np.testing.assert_array_equal(ours.state_, checked.state_)
+    np.testing.assert_array_equal(ours.intercept_, checked.intercept_)
+    assert ours.losses_ == checked.losses_
+
+
 def test_a_part_of_the_rows_cannot_balance():
     matrix, targets = some_rows(10, 9, 2, 6)
     with pytest.raises(ValueError, match="needs all rows at once"):
