@@ -17,6 +17,10 @@ from pipeline.train.order_kernel import shuffled_rows
 
 _Floats = npt.NDArray[np.float32]
 _Parts = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], _Floats]
+_PART_CANNOT_BALANCE = (
+    'class_weight="balanced" needs all rows at once; give partial_fit the weights themselves, '
+    "such as {class: rows / (classes * rows of the class)}"
+)
 
 
 class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
@@ -135,10 +139,7 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float32, reset=first)  # noqa: N806
         check_classification_targets(y)
         if self.class_weight == "balanced":
-            raise ValueError(
-                'class_weight="balanced" needs all rows at once; give partial_fit the weights themselves, '
-                "such as {class: rows / (classes * rows of the class)}"
-            )
+            raise ValueError(_PART_CANNOT_BALANCE)
         if first:
             if classes is None:
                 raise ValueError("the first call of partial_fit needs all classes: partial_fit(X, y, classes=...)")
@@ -160,7 +161,9 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
         targets
             The number of each row's class among `classes_`.
         """
-        given = {} if self.class_weight is None else dict(self.class_weight)
+        given = self.class_weight or {}
+        if given == "balanced":
+            raise ValueError(_PART_CANNOT_BALANCE)
         by_class = np.array([given.get(label, 1.0) for label in self.classes_.tolist()], np.float32)
         self._learn(_parts(rows), read_only(targets), by_class[targets])
         return self
