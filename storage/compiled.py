@@ -13,6 +13,8 @@ import numpy as np
 
 #: An array inside a compiled loop: its item type is the business of the compiler, not of the type checker.
 Buffer: TypeAlias = Any
+#: Bytes that `bytes_within` looks at, one a bit of its answer, and `copy_stride` copies.
+STRIDE = 64
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
@@ -119,6 +121,41 @@ def _store_word(_typing: Any, _address: Any, _word: Any) -> Any:
     return types.void(types.uintp, types.uint64), call
 
 
+def _bytes_within(_typing: Any, _address: Any, _low: Any, _high: Any) -> Any:
+    from llvmlite import ir
+    from numba import types
+
+    byte, number = ir.IntType(8), ir.IntType(32)
+    vector = ir.VectorType(byte, STRIDE)
+
+    def everywhere(builder: Any, value: Any) -> Any:
+        first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, number(0))
+        places = ir.Constant(ir.VectorType(number, STRIDE), [0] * STRIDE)
+        return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), places)
+
+    def call(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        address, low, high = arguments
+        found = builder.load(builder.inttoptr(address, vector.as_pointer()), align=1)
+        above = builder.sub(found, everywhere(builder, low))
+        inside = builder.icmp_unsigned("<=", above, everywhere(builder, builder.sub(high, low)))
+        return builder.bitcast(inside, ir.IntType(STRIDE))
+
+    return types.uint64(types.uintp, types.uint8, types.uint8), call
+
+
+def _copy_stride(_typing: Any, _source: Any, _target: Any) -> Any:
+    from llvmlite import ir
+    from numba import types
+
+    vector = ir.VectorType(ir.IntType(8), STRIDE)
+
+    def call(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        source, target = (builder.inttoptr(address, vector.as_pointer()) for address in arguments)
+        builder.store(builder.load(source, align=1), target, align=1)
+
+    return types.void(types.uintp, types.uintp), call
+
+
 def _intrinsic(function: Callable[..., Any]) -> Any:
     from numba.extending import intrinsic
 
@@ -133,6 +170,11 @@ lowest_bit: Callable[[Any], Any] = _Deferred(_lowest_bit, _intrinsic)
 #: The eight bytes from an address on, the first in the lowest bits; and the same written.
 load_word: Callable[[Any], Any] = _Deferred(_load_word, _intrinsic)
 store_word: Callable[[Any, Any], None] = _Deferred(_store_word, _intrinsic)
+#: Which of the `STRIDE` bytes from an address on lie between two bytes, both included: the first in the lowest bit.
+#: Most processors compare them all in a few instructions.
+bytes_within: Callable[[Any, Any, Any], Any] = _Deferred(_bytes_within, _intrinsic)
+#: `STRIDE` bytes from one address on copied to another.
+copy_stride: Callable[[Any, Any], None] = _Deferred(_copy_stride, _intrinsic)
 #: Bytes from one `prefetch` to the next.
 LINE_BYTES = np.uint64(64)
 

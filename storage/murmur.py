@@ -55,7 +55,10 @@ def _word(data: Any, at: Any) -> Any:
 
 @inlined
 def _tail(data: Any, start: Any, stop: Any) -> Any:
-    """Up to eight bytes as a little-endian number."""
+    """One to eight bytes as a little-endian number."""
+    if stop >= _HALF:
+        # The last of them and what stands before them, in one word, are read at once.
+        return _word(data, stop - _HALF) >> ((_HALF - (stop - start)) << np.uint64(3))
     word = np.uint64(0)
     shift = np.uint64(0)
     at = start

@@ -58,9 +58,11 @@ def as_bytes(data: bytes) -> np.ndarray:
 
 
 def nasty(dialect: Dialect) -> st.SearchStrategy[bytes]:
-    """Bytes in which what matters to a dialect is common, in runs long enough for word-wise loops."""
+    """Bytes in which what matters to a dialect is common, in runs long enough for loops by words and by strides."""
     marks = [mark for mark in (dialect.delimiter, dialect.quote, dialect.escape, "\n", "\r", "\r\n") if mark]
-    pieces = st.sampled_from([*marks, *marks, "a", "bc", "x" * 17, "é", "漢字", " ", '"', "'", ",", "\\", "\x00"])
+    pieces = st.sampled_from(
+        [*marks, *marks, "a", "bc", "x" * 17, "y" * 67, "é", "漢字", " ", '"', "'", ",", "\\", "\x00"]
+    )
     return st.lists(pieces, max_size=60).map(lambda parts: "".join(parts).encode())
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.ingest.reading.csv.dialect import CR, LF, SPACE
-from pipeline.ingest.reading.csv.runs import WORD, copy_run, pattern, run_end
+from pipeline.ingest.reading.csv.runs import copy_run, pattern, run_end
 from pipeline.ingest.reading.csv.verdicts import (
     BAD_ENCODING,
     BAD_QUOTING,
@@ -14,7 +14,7 @@ from pipeline.ingest.reading.csv.verdicts import (
     UNTERMINATED_QUOTE,
 )
 from pipeline.ingest.reading.text.utf8 import valid_utf8
-from storage.compiled import Buffer, kernel
+from storage.compiled import STRIDE, Buffer, copy_stride, kernel
 
 #: In the place of a field's length: an escape or a doubled quote stands in it.
 WRITTEN_OTHERWISE = -1
@@ -35,7 +35,6 @@ def count_ends(data: Buffer, cr_ends: bool) -> int:
 @kernel
 def measure(  # noqa: C901 - one compiled loop
     data: Buffer,
-    words: Buffer,
     marks: Buffer,
     columns: int,
     longest: int,
@@ -94,7 +93,7 @@ def measure(  # noqa: C901 - one compiled loop
                 plain = False
                 while True:
                     run = i
-                    i = run_end(data, words, i, size, quotes, escapes, quotes, escapes)
+                    i = run_end(data, i, size, quotes, escapes, quotes, escapes)
                     length += i - run
                     if i < size and data[i] == escape:
                         verbatim = False
@@ -133,7 +132,7 @@ def measure(  # noqa: C901 - one compiled loop
             if plain and quoting != UNTERMINATED_QUOTE:
                 while True:
                     run = i
-                    i = run_end(data, words, i, size, line_feed, delimiters, third, fourth)
+                    i = run_end(data, i, size, line_feed, delimiters, third, fourth)
                     length += i - run
                     if i < size and data[i] == quote:
                         loose_quote = True
@@ -205,7 +204,7 @@ def fill(  # noqa: C901 - one compiled loop
 ) -> None:
     """The fields of sound records, unquoted, in `text`, and where they end in `offsets`, shape (columns, records + 1).
 
-    The text of each column starts at its place in `bases`, and has room for one word more than it needs.
+    The text of each column starts at its place in `bases`, and has room for one stride more than it needs.
     """
     delimiter, quote, escape, skip_spaces = marks[0], marks[1], marks[2], marks[4] == 1
     line_feed = pattern(LF, LF)
@@ -215,6 +214,7 @@ def fill(  # noqa: C901 - one compiled loop
     third = pattern(escape, LF)
     fourth = pattern(CR if marks[3] == 1 else LF, LF)
     size = data.shape[0]
+    source, target = np.uint64(data.ctypes.data), np.uint64(text.ctypes.data)
     columns = offsets.shape[0]
     for row in range(starts.shape[0]):
         if verdicts[row] != SOUND:
@@ -231,10 +231,10 @@ def fill(  # noqa: C901 - one compiled loop
             if quoted:
                 i += 1
             length = np.int64(lengths[column, row])
-            # By whole words, where there are bytes behind the field to make up the last one.
-            if length >= 0 and i + length + WORD <= size:
-                for k in range(0, length, WORD):
-                    text_words[out + k] = words[i + k]
+            # By whole strides, where there are bytes behind the field to make up the last one.
+            if length >= 0 and i + length + STRIDE <= size:
+                for k in range(0, length, STRIDE):
+                    copy_stride(source + np.uint64(i + k), target + np.uint64(out + k))
                 i += length + (2 if quoted else 1)
                 offsets[column, row + 1] = out + length - bases[column]
                 continue

@@ -1,4 +1,4 @@
-"""Runs of ordinary bytes, eight at a time: where the next marked byte is, and copying up to it.
+"""Runs of ordinary bytes, many at a time: where the next marked byte is, and copying up to it.
 
 Comparing eight bytes in one word with a pattern, and the position of the lowest match, are exact for the lowest match
 (Warren, "Hacker's Delight", 6-1); borrows can only raise false alarms above a true one.
@@ -7,11 +7,9 @@ Comparing eight bytes in one word with a pattern, and the position of the lowest
 import numpy as np
 import numpy.typing as npt
 
-from storage.compiled import Buffer, kernel
+from storage.compiled import STRIDE, Buffer, bytes_within, kernel, lowest_bit
 
 WORD = 8
-#: Bytes that are looked at in one go where only the presence of one kind of byte matters.
-STRIDE = 64
 _ONES = np.uint64(0x0101010101010101)
 _TOPS = np.uint64(0x8080808080808080)
 _ONE = np.uint64(1)
@@ -62,36 +60,32 @@ def lowest_match(word: Buffer, first: Buffer, second: Buffer) -> int:
 
 
 @kernel
-def holds(words: Buffer, i: int, wanted: int) -> bool:
-    """Whether one of the `STRIDE` bytes from `i` on is that of the pattern `wanted`."""
-    found = np.uint64(0)
-    for j in range(0, STRIDE, WORD):
-        differing = words[i + j] ^ wanted
-        found |= (differing - _ONES) & ~differing
-    return bool(found & _TOPS)
-
-
-@kernel
-def find_byte(data: Buffer, words: Buffer, i: int, wanted: int) -> int:
+def find_byte(data: Buffer, i: int, wanted: int) -> int:
     """The first place from `i` on of the byte of the pattern `wanted`; the end of `data` if there is none."""
     size = data.shape[0]
-    while i + STRIDE <= size and not holds(words, i, wanted):
+    at, byte = np.uint64(data.ctypes.data), np.uint8(wanted)
+    while i + STRIDE <= size:
+        found = bytes_within(at + np.uint64(i), byte, byte)
+        if found:
+            return int(i + np.int64(lowest_bit(found)))
         i += STRIDE
-    return run_end(data, words, i, size, wanted, wanted, wanted, wanted)
+    while i < size and data[i] != byte:
+        i += 1
+    return i
 
 
 @kernel
-def run_end(data: Buffer, words: Buffer, i: int, stop: int, first: int, second: int, third: int, fourth: int) -> int:
+def run_end(data: Buffer, i: int, stop: int, first: int, second: int, third: int, fourth: int) -> int:
     """The first place from `i` on, below `stop`, of a byte of one of the four patterns; `stop` if there is none."""
-    while i + WORD <= stop:
-        matches = _matches(words[i], first, second, third, fourth)
-        if matches:
-            return int(i + _lowest(matches & (~matches + _ONE)))
-        i += WORD
-    while i < stop:
-        byte = np.uint64(data[i]) * _ONES
-        if byte in (first, second, third, fourth):
-            return i
+    start = np.uint64(data.ctypes.data)
+    a, b, c, d = np.uint8(first), np.uint8(second), np.uint8(third), np.uint8(fourth)
+    while i + STRIDE <= stop:
+        at = start + np.uint64(i)
+        found = bytes_within(at, a, a) | bytes_within(at, b, b) | bytes_within(at, c, c) | bytes_within(at, d, d)
+        if found:
+            return int(i + np.int64(lowest_bit(found)))
+        i += STRIDE
+    while i < stop and data[i] != a and data[i] != b and data[i] != c and data[i] != d:
         i += 1
     return i
 

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from pipeline.ingest.reading.csv.dialect import Dialect
 from pipeline.ingest.reading.csv.record_loops import count_ends, fill, measure
-from pipeline.ingest.reading.csv.runs import WORD, words_of
+from pipeline.ingest.reading.csv.runs import words_of
 from pipeline.ingest.reading.files.bytes_in import new_bytes
 from pipeline.ingest.reading.text.utf8 import is_utf8
+from storage.compiled import STRIDE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,6 @@ def find_records(
     found = int(
         measure(
             data,
-            words_of(data),
             marks,
             columns,
             longest,
@@ -106,12 +106,12 @@ def find_records(
         )
     )
     return Records(
-        starts=starts[:found].copy(),
-        ends=ends[:found].copy(),
-        fields=fields[:found].copy(),
-        verdicts=verdicts[:found].copy(),
+        starts=starts[:found],
+        ends=ends[:found],
+        fields=fields[:found],
+        verdicts=verdicts[:found],
         column_bytes=column_bytes,
-        loose_quotes=loose[:found].copy(),
+        loose_quotes=loose[:found],
         lengths=lengths[:, :found],
     )
 
@@ -127,9 +127,9 @@ def text_columns(data: npt.NDArray[np.uint8], dialect: Dialect, records: Records
         What `find_records` answered.
     """
     rows, columns = records.starts.size, records.column_bytes.size
-    # Copying goes by words, so that each column's text needs room for one word behind it.
-    bases = np.concatenate([[0], np.cumsum(records.column_bytes + WORD)]).astype(np.int64)
-    text = new_bytes(int(bases[-1]) + WORD)
+    # Copying goes by strides, so that each column's text needs room for one stride behind it.
+    bases = np.concatenate([[0], np.cumsum(records.column_bytes + STRIDE)]).astype(np.int64)
+    text = new_bytes(int(bases[-1]) + STRIDE)
     offsets = np.zeros((columns, rows + 1), dtype=np.int32)
     fill(
         data,

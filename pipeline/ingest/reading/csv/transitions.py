@@ -35,7 +35,7 @@ from pipeline.ingest.reading.csv.dialect import (
     Dialect,
     transition_table,
 )
-from pipeline.ingest.reading.csv.runs import find_byte, pattern, words_of
+from pipeline.ingest.reading.csv.runs import find_byte, pattern
 from storage.compiled import Buffer, kernel
 
 #: Columns of a scan, one row for each entry state.
@@ -82,7 +82,7 @@ def transitions(data: npt.NDArray[np.uint8], dialect: Dialect, lockstep_bytes: i
         How far all entry states are followed side by side at most; at least 1, for some are left with the first byte.
     """
     facts = np.empty((STATES, FACTS), dtype=np.int64)
-    _follow_all(data, words_of(data), transition_table(dialect), dialect.marks, lockstep_bytes, facts)
+    _follow_all(data, transition_table(dialect), dialect.marks, lockstep_bytes, facts)
     columns = [tuple(int(value) for value in facts[:, column]) for column in range(FACTS)]
     return Transitions(
         exits=columns[EXIT], first=columns[FIRST], last=columns[LAST], well=columns[WELL], badly=columns[BADLY]
@@ -91,7 +91,7 @@ def transitions(data: npt.NDArray[np.uint8], dialect: Dialect, lockstep_bytes: i
 
 @kernel
 def _follow_all(  # noqa: C901 - one compiled loop
-    data: Buffer, words: Buffer, table: Buffer, marks: Buffer, lockstep_bytes: int, facts: Buffer
+    data: Buffer, table: Buffer, marks: Buffer, lockstep_bytes: int, facts: Buffer
 ) -> None:
     size = data.shape[0]
     states = facts.shape[0]
@@ -122,7 +122,7 @@ def _follow_all(  # noqa: C901 - one compiled loop
             if facts[entry, EXIT] == meeting and leader < 0:
                 leader = entry
         if leader >= 0:
-            rest = _follow(data, words, head, meeting, marks)
+            rest = _follow(data, head, meeting, marks)
             for entry in range(states):
                 # Exits of the rest are kept apart (negative) until every meeting point is done.
                 if facts[entry, EXIT] == meeting:
@@ -151,11 +151,11 @@ def _note(facts: Buffer, entry: int, step: int, i: int) -> None:
 
 @kernel
 def _follow(  # noqa: C901 - one compiled loop
-    data: Buffer, words: Buffer, i: int, state: int, marks: Buffer
+    data: Buffer, i: int, state: int, marks: Buffer
 ) -> tuple[int, int, int, int, int]:
     """Exit state, first and last record start, fields closed well and badly: the automaton as plain loops."""
     if marks[2] < 0 and marks[3] != 1 and marks[4] != 1:
-        return _follow_quotes(data, words, i, state, marks[0], marks[1])
+        return _follow_quotes(data, i, state, marks[0], marks[1])
     size = data.shape[0]
     delimiter, quote, escape, cr_ends, skip_spaces = marks[0], marks[1], marks[2], marks[3] == 1, marks[4] == 1
     first, last, well, badly = -1, -1, 0, 0
@@ -229,7 +229,7 @@ def _follow(  # noqa: C901 - one compiled loop
 
 @kernel
 def _follow_quotes(  # noqa: C901 - one compiled loop
-    data: Buffer, words: Buffer, i: int, state: int, delimiter: int, quote: int
+    data: Buffer, i: int, state: int, delimiter: int, quote: int
 ) -> tuple[int, int, int, int, int]:
     """What `_follow` answers, without escapes, bare carriage returns and skipped spaces: from quote to quote."""
     size = data.shape[0]
@@ -248,7 +248,7 @@ def _follow_quotes(  # noqa: C901 - one compiled loop
                 badly += 1
             state = UNQUOTED
         begin = i
-        i = find_byte(data, words, i, quotes) if quote >= 0 else size
+        i = find_byte(data, i, quotes) if quote >= 0 else size
         if i > begin and state != QUOTED:
             byte = data[i - 1]
             state = START if byte == LF else (FIELD if byte == delimiter else UNQUOTED)
