@@ -24,7 +24,7 @@ from benchmarks.harness.targets import at_most
 from benchmarks.train import CORES, lay_out, rows_of
 from pipeline.execute import Execute
 from pipeline.text.config import FeatureConfig
-from pipeline.train.block_files import StoredCsr, open_array
+from pipeline.train.block_files import StoredCsr, open_block
 from pipeline.train.config import TrainConfig
 from pipeline.train.learn import learn
 from pipeline.train.prepare import PreparedRows, prepare_rows
@@ -61,7 +61,7 @@ def _prepared(folder: str, threads: int) -> PreparedRows:
 def _matrix(rows: PreparedRows) -> tuple[sparse.csr_matrix, npt.NDArray[np.int32]]:
     """All rows that train in memory, float64, and their labels."""
     parts = [StoredCsr.opened(shard.folder).astype(np.float64) for shard in rows.shards]
-    return sparse.vstack(parts, "csr"), np.concatenate([open_array(Path(s.folder), "labels") for s in rows.shards])
+    return sparse.vstack(parts, "csr"), np.concatenate([open_block(s.folder).labels for s in rows.shards])
 
 
 def _fitted(rows: PreparedRows, solver: str, tolerance: float) -> tuple[LogisticRegression, float, float]:

@@ -28,7 +28,7 @@ from benchmarks.zipf_corpus import zipf_rows
 from pipeline.execute import run_here
 from pipeline.passed_file import PassedFile
 from pipeline.text.config import FeatureConfig
-from pipeline.train.block_files import StoredCsr, open_array, write_block
+from pipeline.train.block_files import open_block, write_block
 from pipeline.train.config import TrainConfig
 from pipeline.train.full_batch import Slope, added, shard_slope
 from pipeline.train.hashed import _added, _counted, hash_batch
@@ -127,7 +127,8 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
     def learn_one(_: int) -> None:
         estimator = new_estimator(prepared.counts, train)
         estimator.started(np.arange(len(prepared.labels), dtype=np.int32), len(prepared.weighting.buckets))
-        estimator.partial_fit(StoredCsr.opened(shard.folder), open_array(Path(shard.folder), "labels"))
+        block = open_block(shard.folder)
+        estimator.learn(block.bounds, block.indices, block.values, block.labels)
 
     def slope_one(_: int) -> None:
         shard_slope([shard.folder], point, (len(prepared.weighting.buckets), 1), (1.0, 1.0))

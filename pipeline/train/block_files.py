@@ -1,8 +1,10 @@
-"""Blocks of sparse rows on disk: written whole or not at all, read through memory maps."""
+"""Blocks of sparse rows on disk: written whole or not at all, read through a memory map."""
 
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,21 +16,56 @@ from scipy import sparse
 
 from storage.files import explained
 
-_RECORD = "block.json"
+_RECORD, _ARRAYS = "block.json", "arrays.bin"
+#: Arrays begin where a line of the processor's cache begins.
+_ALIGNED_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredBlock:
+    """A block in its folder, its arrays over one memory map.
+
+    Attributes
+    ----------
+    record
+        Plain values that were written with it.
+    columns
+        Columns of the rows.
+    bounds, indices, values
+        The rows as CSR; whole numbers are float32 or int8.
+    labels
+        Each row's label number, int32.
+    """
+
+    record: Mapping[str, Any]
+    columns: int
+    bounds: npt.NDArray[Any]
+    indices: npt.NDArray[np.int32]
+    values: npt.NDArray[Any]
+    labels: npt.NDArray[np.int32]
+
+    def rows(self, start: int, stop: int) -> sparse.csr_matrix:
+        """Rows ``start <= row < stop``, their values float32."""
+        bounds = self.bounds[start : stop + 1]
+        first, last = int(bounds[0]), int(bounds[-1])
+        values = self.values[first:last].astype(np.float32, copy=False)
+        parts = (values, self.indices[first:last], bounds - first)
+        matrix = sparse.csr_matrix(parts, shape=(stop - start, self.columns), copy=False)
+        matrix.has_canonical_format = True
+        return matrix
 
 
 class StoredCsr(sparse.csr_matrix):  # type: ignore[misc] # SciPy has no types
-    """A CSR matrix over memory maps, which goes from worker to worker as the path of its folder."""
+    """A CSR matrix over a memory map, which goes from worker to worker as the path of its folder."""
 
     folder: str | None = None
 
     @classmethod
     def opened(cls, folder: str) -> Self:
         """The matrix that `write_block` left in `folder`."""
-        arrays = {name: open_array(Path(folder), name) for name in ("bounds", "indices", "values")}
-        columns = int(read_record(Path(folder))["columns"])
-        parts = (arrays["values"], arrays["indices"], arrays["bounds"])
-        matrix = cls(parts, shape=(len(arrays["bounds"]) - 1, columns), copy=False)
+        block = open_block(folder)
+        parts = (block.values, block.indices, block.bounds)
+        matrix = cls(parts, shape=(len(block.bounds) - 1, block.columns), copy=False)
         matrix.has_canonical_format = True
         matrix.folder = folder
         return matrix
@@ -69,11 +106,11 @@ def write_block(
     aside = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.part")
     with explained(folder):
         aside.mkdir(parents=True)
-        np.save(aside / "bounds.npy", matrix.indptr)
-        np.save(aside / "indices.npy", matrix.indices)
-        np.save(aside / "values.npy", _narrow(matrix.data) if counts else matrix.data)
-        np.save(aside / "labels.npy", labels)
-        (aside / _RECORD).write_bytes(orjson.dumps({**record, "columns": matrix.shape[1]}))
+        values = _narrow(matrix.data) if counts else matrix.data
+        arrays = {"bounds": matrix.indptr, "indices": matrix.indices, "values": values, "labels": labels}
+        places = _write_arrays(aside / _ARRAYS, arrays)
+        whole = {"record": record, "columns": matrix.shape[1], "arrays": places}
+        (aside / _RECORD).write_bytes(orjson.dumps(whole))
     try:
         aside.rename(folder)
     except OSError:
@@ -82,8 +119,20 @@ def write_block(
             raise
 
 
+def _write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, tuple[str, int, int]]:
+    """What each array holds, how many of them, and at which byte of the new file they begin, by name."""
+    places = {}
+    with path.open("wb") as file:
+        for name, array in arrays.items():
+            file.write(bytes(-file.tell() % _ALIGNED_BYTES))
+            places[name] = (array.dtype.str, len(array), file.tell())
+            file.write(np.ascontiguousarray(array).data)
+    return places
+
+
 def _narrow(counts: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-    return counts.astype(np.int8) if np.abs(counts).max(initial=0) <= np.iinfo(np.int8).max else counts
+    most = max(counts.max(initial=0), -counts.min(initial=0))
+    return counts.astype(np.int8) if most <= np.iinfo(np.int8).max else counts
 
 
 def is_written(folder: Path) -> bool:
@@ -92,25 +141,17 @@ def is_written(folder: Path) -> bool:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The record of the block in `folder`, with "columns"."""
-    record: dict[str, Any] = orjson.loads((folder / _RECORD).read_bytes())
+    """The record of the block in `folder`."""
+    record: dict[str, Any] = orjson.loads((folder / _RECORD).read_bytes())["record"]
     return record
 
 
-def open_array(folder: Path, name: str) -> npt.NDArray[Any]:
-    """One array of the block in `folder`, memory-mapped."""
-    path = folder / f"{name}.npy"
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="r")
-    return array
-
-
-def open_rows(folder: Path, start: int, stop: int) -> sparse.csr_matrix:
-    """Rows ``start <= row < stop`` of the block in `folder`, over its memory maps."""
-    bounds = open_array(folder, "bounds")[start : stop + 1]
-    first, last = int(bounds[0]), int(bounds[-1])
-    values = open_array(folder, "values")[first:last].astype(np.float32, copy=False)
-    parts = (values, open_array(folder, "indices")[first:last], bounds - first)
-    columns = int(read_record(folder)["columns"])
-    matrix = sparse.csr_matrix(parts, shape=(stop - start, columns), copy=False)
-    matrix.has_canonical_format = True
-    return matrix
+def open_block(folder: Path | str) -> StoredBlock:
+    """The block that `write_block` left in `folder`."""
+    whole = orjson.loads(Path(folder, _RECORD).read_bytes())
+    with Path(folder, _ARRAYS).open("rb") as file:
+        mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
+    arrays = {
+        name: np.frombuffer(mapped, kind, count, offset) for name, (kind, count, offset) in whole["arrays"].items()
+    }
+    return StoredBlock(record=whole["record"], columns=whole["columns"], **arrays)

@@ -114,7 +114,7 @@ def learn_steps(
     for rows, labels, options in each:
         if not hasattr(estimator, "state_"):
             estimator.started(options["classes"], rows.shape[1])
-        estimator.learn(rows, labels)
+        estimator.learn(rows.indptr, rows.indices, rows.data, labels)
     return estimator
 
 

@@ -17,7 +17,7 @@ from dask import delayed
 from pipeline.execute import Execute, task_of
 from pipeline.passed_file import PassedFile
 from pipeline.text.hashing import read_only
-from pipeline.train.block_files import StoredCsr, open_array
+from pipeline.train.block_files import open_block
 from pipeline.train.gradient_kernel import add_curvature, add_gradient, dot
 from pipeline.train.minimize import Minimum, minimize
 from pipeline.train.shards import Shard
@@ -164,19 +164,19 @@ def shard_slope(
     gradient = np.zeros(len(point), np.float64)
     loss, rows = 0.0, 0
     for folder in folders:
-        matrix = StoredCsr.opened(folder)
+        block = open_block(folder)
         loss += add(
-            read_only(matrix.indptr.astype(np.int64)),
-            read_only(matrix.indices),
-            read_only(matrix.data),
-            read_only(open_array(Path(folder), "labels")),
+            read_only(block.bounds.astype(np.int64)),
+            read_only(block.indices),
+            read_only(block.values),
+            read_only(block.labels),
             read_only(np.array(class_weights, np.float64)),
             read_only(point[:size].reshape(shape)),
             read_only(point[size:]),
             gradient[:size].reshape(shape),
             gradient[size:],
         )
-        rows += matrix.shape[0]
+        rows += len(block.labels)
     return Slope(loss=loss, gradient=gradient, rows=rows)
 
 

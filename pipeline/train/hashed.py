@@ -21,7 +21,7 @@ from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
 from pipeline.text.tfidf import Rows, count_documents
 from pipeline.train.added import AddedRows
-from pipeline.train.block_files import is_written, open_array, open_rows, read_record, write_block
+from pipeline.train.block_files import is_written, open_block, read_record, write_block
 from pipeline.train.columns import as_text, needed_columns
 from pipeline.train.config import TrainConfig
 from pipeline.train.order import even_parts
@@ -35,7 +35,7 @@ _FAN_IN = 16
 #: over `_LEAST_BATCHES` tasks, which differ by a block at most, so that workers end together.
 _BATCH_BLOCKS, _LEAST_BATCHES = 8, 4
 #: Changes when the same settings mean other bytes on disk.
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,33 +78,33 @@ class HashedBlock:
 
     def train_matrix(self) -> sparse.csr_matrix:
         """Hashed counts of the rows that train."""
-        return open_rows(Path(self.folder), 0, self.train_rows)
+        return open_block(self.folder).rows(0, self.train_rows)
 
     def train_rows_as(self) -> Rows:
         """The rows that train as they lie on disk, all of them, in order."""
-        folder = Path(self.folder)
-        bounds = open_array(folder, "bounds")[: self.train_rows + 1].astype(np.int64)
+        block = open_block(self.folder)
         return Rows(
-            bounds=bounds,
-            indices=open_array(folder, "indices"),
-            values=open_array(folder, "values"),
+            bounds=block.bounds[: self.train_rows + 1].astype(np.int64),
+            indices=block.indices,
+            values=block.values,
             chosen=np.arange(self.train_rows, dtype=np.int64),
         )
 
     def test_matrix(self) -> sparse.csr_matrix:
         """Hashed counts of the rows that test."""
         first = self.train_rows + self.validation_rows
-        return open_rows(Path(self.folder), first, first + self.test_rows)
+        return open_block(self.folder).rows(first, first + self.test_rows)
 
     def validation_matrix(self) -> sparse.csr_matrix:
         """Hashed counts of the rows that validate."""
-        return open_rows(Path(self.folder), self.train_rows, self.train_rows + self.validation_rows)
+        return open_block(self.folder).rows(self.train_rows, self.train_rows + self.validation_rows)
 
     def targets(self, labels: Sequence[str]) -> npt.NDArray[np.int32]:
         """Each row's place in `labels`, -1 where it is not among them, for all rows in order, shape (rows,)."""
         places = {label: place for place, label in enumerate(labels)}
-        known = [places.get(label, -1) for label in read_record(Path(self.folder))["labels"]]
-        targets: npt.NDArray[np.int32] = np.array([*known, -1], np.int32)[open_array(Path(self.folder), "labels")]
+        block = open_block(self.folder)
+        known = [places.get(label, -1) for label in block.record["labels"]]
+        targets: npt.NDArray[np.int32] = np.array([*known, -1], np.int32)[block.labels]
         return targets
 
     def validation_targets(self, labels: Sequence[str]) -> npt.NDArray[np.int32]:
@@ -126,8 +126,9 @@ class HashedBlock:
         return self.test_matrix(), self.test_label_texts()
 
     def _label_texts(self, first: int, count: int) -> list[str]:
-        names = read_record(Path(self.folder))["labels"]
-        return [names[code] for code in open_array(Path(self.folder), "labels")[first : first + count].tolist()]
+        block = open_block(self.folder)
+        names = block.record["labels"]
+        return [names[code] for code in block.labels[first : first + count].tolist()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +264,7 @@ def hash_block(
 
 
 def _of_record(folder: Path, record: dict[str, Any]) -> HashedBlock:
-    facts = {name: value for name, value in record.items() if name not in ("labels", "columns")}
+    facts = {name: value for name, value in record.items() if name != "labels"}
     return HashedBlock(folder=str(folder), **facts)
 
 

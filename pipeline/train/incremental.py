@@ -16,7 +16,7 @@ from dask_ml.wrappers import Incremental
 from scipy import sparse
 
 from pipeline.execute import Execute
-from pipeline.train.block_files import StoredCsr, open_array
+from pipeline.train.block_files import StoredCsr, open_block
 from pipeline.train.checkpoints import saved_rows
 from pipeline.train.config import TrainConfig
 from pipeline.train.epoch_steps import begun, begun_again, in_steps, learn_steps, told
@@ -162,4 +162,4 @@ def _array(name: str, tasks: Mapping[Any, Any], chunks: tuple[tuple[int, ...], .
 
 
 def _labels(folder: str) -> npt.NDArray[np.int32]:
-    return open_array(Path(folder), "labels")
+    return open_block(folder).labels

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from dask.delayed import Delayed
 
 from pipeline.execute import Execute
-from pipeline.train.block_files import StoredCsr, open_array
+from pipeline.train.block_files import open_block
 from pipeline.train.checkpoints import open_estimator, saved_rows
 from pipeline.train.epoch_steps import Learned, begun_again, in_steps, require_rows
 from pipeline.train.logistic import OnlineLogisticRegression
@@ -149,7 +149,8 @@ def lane_step(before: _Stepped, shards: Sequence[Shard], learned: int) -> _Stepp
     estimator = before[0]
     require_rows(estimator, learned)
     for shard in shards:
-        estimator.learn(StoredCsr.opened(shard.folder), open_array(Path(shard.folder), "labels"))
+        block = open_block(shard.folder)
+        estimator.learn(block.bounds, block.indices, block.values, block.labels)
     return estimator, Learned(progress_rows=sum(shard.rows for shard in shards))
 
 

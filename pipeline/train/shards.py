@@ -15,7 +15,7 @@ import orjson
 from pipeline.execute import Execute, task_of
 from pipeline.text.config import FeatureConfig
 from pipeline.text.tfidf import Rows, Weighting
-from pipeline.train.block_files import is_written, open_array, write_block
+from pipeline.train.block_files import is_written, write_block
 from pipeline.train.hashed import HashedBlock
 from pipeline.train.order import even_parts, shuffled
 from pipeline.train.order_kernel import shuffled_rows
@@ -169,7 +169,8 @@ def save_weighting(weighting: Weighting, folder: Path) -> None:
 
 def open_weighting(features: FeatureConfig, folder: Path) -> Weighting:
     """The weighting that `save_weighting` wrote."""
-    return Weighting(features=features, buckets=open_array(folder, "buckets"), idf=open_array(folder, "idf"))
+    buckets, idf = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("buckets", "idf"))
+    return Weighting(features=features, buckets=buckets, idf=idf)
 
 
 def mix_shards(

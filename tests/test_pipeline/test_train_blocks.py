@@ -16,7 +16,7 @@ from scipy import sparse
 from pipeline.errors import DataError
 from pipeline.execute import run_here, task_of
 from pipeline.text.config import FeatureConfig
-from pipeline.train.block_files import StoredCsr, is_written, open_rows, write_block
+from pipeline.train.block_files import StoredCsr, is_written, open_block, write_block
 from pipeline.train.columns import needed_columns, require_columns
 from pipeline.train.config import SplitConfig, TrainConfig
 from pipeline.train.hashed import HashedBatch, feature_key, hash_block, hash_blocks
@@ -134,7 +134,7 @@ def test_a_stored_block_travels_as_its_path(tmp_path):
     np.testing.assert_array_equal(pickle.loads(sent).toarray(), MATRIX.toarray())
     assert sizeof(stored) < 10_000
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(stored[1:])).toarray(), MATRIX[1:].toarray())
-    np.testing.assert_array_equal(open_rows(tmp_path / "0", 1, 3).toarray(), MATRIX[1:].toarray())
+    np.testing.assert_array_equal(open_block(tmp_path / "0").rows(1, 3).toarray(), MATRIX[1:].toarray())
 
 
 def test_the_second_writer_of_a_block_finds_it_there(tmp_path):
@@ -147,7 +147,7 @@ def test_the_second_writer_of_a_block_finds_it_there(tmp_path):
 def test_a_block_without_rows(tmp_path):
     write_block(tmp_path / "0", sparse.csr_matrix((0, 4), dtype=np.float32), LABELS[:0], {"rows": 0})
     assert StoredCsr.opened(str(tmp_path / "0")).shape == (0, 4)
-    assert open_rows(tmp_path / "0", 0, 0).shape == (0, 4)
+    assert open_block(tmp_path / "0").rows(0, 0).shape == (0, 4)
 
 
 def test_counts_of_a_hashed_version(tmp_path):

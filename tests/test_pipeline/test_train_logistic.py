@@ -152,9 +152,10 @@ def test_good_rows_are_learned_as_rows_that_are_checked(rows, classes, class_wei
     numbers = np.arange(classes, dtype=np.int32)
     checked = OnlineLogisticRegression(class_weight=class_weight).partial_fit(matrix, targets, classes=numbers)
     ours = OnlineLogisticRegression(class_weight=class_weight).started(numbers, 7)
-    ours.learn(matrix, targets.astype(np.int32))
-    for estimator in (ours.learn(matrix, targets.astype(np.int32)), checked.partial_fit(matrix, targets)):
-        assert estimator.rows_seen_ == 2 * rows
+    for _ in range(2):
+        ours.learn(matrix.indptr, matrix.indices, matrix.data, targets.astype(np.int32))
+    checked.partial_fit(matrix, targets)
+    assert ours.rows_seen_ == checked.rows_seen_ == 2 * rows
     np.testing.assert_array_equal(ours.state_, checked.state_)
     np.testing.assert_array_equal(ours.intercept_, checked.intercept_)
     assert ours.losses_ == checked.losses_
