@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.dedupe.tokens import point_at
 from pipeline.ingest.operations.splice import Rows
-from pipeline.ingest.reading.csv.runs import copied, words_of
-from storage.compiled import inlined, kernel
+from pipeline.ingest.reading.csv.runs import copied, stride_at
+from storage.compiled import STRIDE, bytes_within, inlined, kernel, lowest_bit
 
 INERT, SIMPLE, HARD = 0, 1, 2
 _POINTS = 0x110000
-_STRIDE = 64
+#: Normal forms are shorter than this many bytes.
+_LENGTHS = 64
 #: Where to ask for each character; what lies outside of these and of `_SURE` is hard.
 _ASKED = ((0x80, 0x3400), (0xA000, 0xAC00), (0xD7A4, 0xD800), (0xE000, 0x20000), (0x2F800, 0x2FA20))
 #: ASCII, Han and Hangul syllables: inert in every form.
@@ -74,9 +75,9 @@ def normal_form(name: str) -> Form:
     for point, text in zip(
         points[~own & ~bound].tolist(), normal.filter(pa.array(~own & ~bound)).to_pylist(), strict=True
     ):
-        if all(kinds[ord(c)] == INERT for c in text) and len(text.encode()) < _STRIDE:
+        if all(kinds[ord(c)] == INERT for c in text) and len(text.encode()) < _LENGTHS:
             kinds[point] = SIMPLE
-            places[point] = len(values) * _STRIDE + len(text.encode())
+            places[point] = len(values) * _LENGTHS + len(text.encode())
             values += text.encode()
     return Form(kinds, places, np.frombuffer(bytes(values), np.uint8))
 
@@ -90,106 +91,81 @@ def _is_known(character: str) -> bool:
     return unicodedata.category(character) != "Cn"
 
 
-#: Comparisons with constants of the bytes' own type become vector instructions; with others they would be widened.
-_80, _C2, _E4, _E9 = np.uint8(0x80), np.uint8(0xC2), np.uint8(0xE4), np.uint8(0xE9)
-
-
-@kernel
-def _suspect(window: Any) -> Any:
-    """Whether a stretch of bytes may hold a character that is not inert: any but ASCII and U+4000 to U+9FFF."""
-    found = False
-    for j in range(_STRIDE):
-        a = window[j]
-        found |= (a >= _C2) & ((a < _E4) | (a > _E9))
-    return found
+_C2, _E3, _EA, _FF = np.uint8(0xC2), np.uint8(0xE3), np.uint8(0xEA), np.uint8(0xFF)
+_ONE = np.uint64(1)
 
 
 @inlined
-def _inert_width(lead: Any) -> Any:
-    """How many bytes the character takes that `lead` begins, if that is ASCII or U+4000 to U+9FFF; 0 otherwise."""
-    return 1 if lead < _80 else (3 if lead >= _E4 and lead <= _E9 else 0)
-
-
-@kernel
-def _kind_of(data: Any, start: Any, stop: Any, kinds: Any, places: Any) -> Any:
-    """The greatest kind of a text's characters, and how many bytes it takes with simple ones exchanged."""
-    kind, size = INERT, stop - start
-    i = start
-    while i < stop:
-        width = _inert_width(data[i])
-        if width:
-            i += width
-            continue
-        point, width = point_at(data, i)
-        i += width
-        if kinds[point] == HARD:
-            return HARD, 0
-        if kinds[point] == SIMPLE:
-            kind = SIMPLE
-            size += (places[point] & 63) - width
-    return kind, size
+def _suspects(at: Any) -> Any:
+    """Which bytes of a stride begin a character that may not be inert: any but ASCII and U+4000 to U+9FFF."""
+    return bytes_within(at, _C2, _E3) | bytes_within(at, _EA, _FF)
 
 
 @kernel
 def _find(data: Any, offsets: Any, wanted: Any, kinds: Any, places: Any, simple: Any, hard: Any) -> Any:
-    """How many rows are simple and hard, which is written to `simple` and `hard`, and the size of the simple ones."""
+    """How many rows are simple and hard, which is written to `simple` and `hard`, and what the simple ones may take."""
+    edge = np.empty(STRIDE, np.uint8)
     simples = hards = size = row = 0
-    first, last = offsets[0], offsets[len(offsets) - 1]
-    i = first
-    while i < last:
-        if i + _STRIDE > len(data) or _suspect(data[i : i + _STRIDE]):
-            end = min(i + _STRIDE, last)
-            while row < len(wanted) and offsets[row + 1] <= i:
+    last = offsets[len(offsets) - 1]
+    for i in range(offsets[0], last, STRIDE):
+        bits = _suspects(stride_at(data, i, edge))
+        while bits:
+            at = i + np.int64(lowest_bit(bits))
+            bits &= bits - _ONE
+            if at >= last:
+                break
+            while offsets[row + 1] <= at:
                 row += 1
-            while row < len(wanted) and offsets[row] < end:
-                if wanted[row]:
-                    kind, takes = _kind_of(data, offsets[row], offsets[row + 1], kinds, places)
-                    if kind == SIMPLE:
-                        simple[simples] = row
-                        simples += 1
-                        size += takes
-                    elif kind == HARD:
-                        hard[hards] = row
-                        hards += 1
-                row += 1
-        i += _STRIDE
+            if not wanted[row] or (hards and hard[hards - 1] == row):
+                continue
+            point, width = point_at(data, at)
+            known = simples > 0 and simple[simples - 1] == row
+            if kinds[point] == HARD:
+                hard[hards] = row
+                hards += 1
+                simples -= known
+            elif kinds[point] == SIMPLE:
+                if not known:
+                    simple[simples] = row
+                    simples += 1
+                    size += offsets[row + 1] - offsets[row]
+                size += (places[point] & 63) - width
     return simples, hards, size
 
 
 @kernel
 def _exchange(
     data: Any,
-    words: Any,
     offsets: Any,
     rows: Any,
     kinds: Any,
     places: Any,
     values: Any,
     out: Any,
-    out_words: Any,
     starts: Any,
     stops: Any,
 ) -> None:
+    edge = np.empty(STRIDE, np.uint8)
     used = 0
     for k in range(len(rows)):
         starts[k] = used
-        i, stop = offsets[rows[k]], offsets[rows[k] + 1]
-        done = i
-        while i < stop:
-            width = _inert_width(data[i])
-            if width:
-                i += width
-                continue
-            point, width = point_at(data, i)
-            if kinds[point] == SIMPLE:
-                used = copied(data, words, done, i, out, out_words, used)
-                start, length = places[point] >> 6, places[point] & 63
-                for j in range(length):
-                    out[used + j] = values[start + j]
-                used += length
-                done = i + width
-            i += width
-        used = copied(data, words, done, stop, out, out_words, used)
+        done, stop = np.int64(offsets[rows[k]]), np.int64(offsets[rows[k] + 1])
+        for i in range(done, stop, STRIDE):
+            bits = _suspects(stride_at(data, i, edge))
+            while bits:
+                at = i + np.int64(lowest_bit(bits))
+                bits &= bits - _ONE
+                if at >= stop:
+                    break
+                point, width = point_at(data, at)
+                if kinds[point] == SIMPLE:
+                    used = copied(data, done, at, out, used)
+                    start, length = places[point] >> 6, places[point] & 63
+                    for j in range(length):
+                        out[used + j] = values[start + j]
+                    used += length
+                    done = at + width
+        used = copied(data, done, stop, out, used)
         stops[k] = used
 
 
@@ -202,7 +178,7 @@ def normalized(texts: pa.Array, wanted: npt.NDArray[np.bool_], name: str) -> Row
     simple, hard = simple[:simples], hard[:hards]
     out = np.empty(size, np.uint8)
     starts, stops = np.empty(simples, np.int64), np.empty(simples, np.int64)
-    _exchange(data, words_of(data), offsets, simple, *form, out, words_of(out), starts, stops)
+    _exchange(data, offsets, simple, *form, out, starts, stops)
     return _joined(Rows(simple, out, starts, stops), _the_long_way(texts, hard, name))
 
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from pipeline.errors import DataError
 from pipeline.ingest.dedupe.murmur import text_buffers
-from pipeline.ingest.reading.csv.runs import copied, words_of
+from pipeline.ingest.reading.csv.runs import copied
 from storage.compiled import kernel
 
 #: Bytes of text that an array of the type `string` can hold.
@@ -39,15 +39,12 @@ class Rows(NamedTuple):
 @kernel
 def _splice(
     data: Any,
-    words: Any,
     offsets: Any,
     rows: Any,
     other: Any,
-    other_words: Any,
     starts: Any,
     stops: Any,
     out: Any,
-    out_words: Any,
     places: Any,
 ) -> None:
     used, source, row = 0, np.int64(offsets[0]), 0
@@ -56,13 +53,13 @@ def _splice(
         shift = used - source
         for r in range(row, changed + 1):
             places[r] = offsets[r] + shift
-        used = copied(data, words, source, np.int64(offsets[changed]), out, out_words, used)
-        used = copied(other, other_words, starts[k], stops[k], out, out_words, used)
+        used = copied(data, source, np.int64(offsets[changed]), out, used)
+        used = copied(other, starts[k], stops[k], out, used)
         source, row = np.int64(offsets[changed + 1]), changed + 1
     shift = used - source
     for r in range(row, len(offsets)):
         places[r] = offsets[r] + shift
-    copied(data, words, source, np.int64(offsets[len(offsets) - 1]), out, out_words, used)
+    copied(data, source, np.int64(offsets[len(offsets) - 1]), out, used)
 
 
 def spliced(texts: pa.Array, new: Rows) -> pa.Array:
@@ -88,15 +85,12 @@ def spliced(texts: pa.Array, new: Rows) -> pa.Array:
     target = np.frombuffer(out, np.uint8)
     _splice(
         data,
-        words_of(data),
         offsets,
         new.rows,
         new.data,
-        words_of(new.data),
         new.starts,
         new.stops,
         target,
-        words_of(target),
         np.frombuffer(places, kind),
     )
     if texts.offset and validity is not None:

@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.operations.splice import Rows
-from storage.compiled import inlined, kernel
+from pipeline.ingest.reading.csv.runs import copied, stride_at
+from storage.compiled import STRIDE, bytes_within, inlined, kernel, lowest_bit
 
-#: Bytes looked at in one go by the compiled scans: a loop over so many becomes vector instructions.
-_STRIDE = 64
-#: Comparisons with constants of the bytes' own type become vector instructions; with others they would be widened.
 _TAB, _RETURN, _BLANK = np.uint8(9), np.uint8(13), np.uint8(32)
+_ONE, _LAST_BIT = np.uint64(1), np.uint64(STRIDE - 1)
+_LAST, _LAST_TWO = _ONE << _LAST_BIT, np.uint64(3) << (_LAST_BIT - _ONE)
 _80, _81, _C2, _E1, _E2, _E3 = (np.uint8(byte) for byte in (0x80, 0x81, 0xC2, 0xE1, 0xE2, 0xE3))
 
 
@@ -65,15 +65,23 @@ def white_before(data: Any, start: Any, i: Any) -> Any:
     return 3 if i - 3 >= start and _is_wide(data[i - 3], data[i - 2], c) else 0
 
 
+@inlined
+def _is_trim(data: Any, start: Any, stop: Any) -> Any:
+    """Whether a text surely has no white space at an end: where it ends in ASCII, or in U+4000 to U+FFFF."""
+    # No character of fewer than three bytes begins with such a byte.
+    last, lead = data[stop - 1], data[max(start, stop - 3)]
+    return _plain(data[start]) & (((last > _BLANK) & (last < _80)) | ((last >= _80) & (lead > _E3)))
+
+
 @kernel
 def _trim(data: Any, offsets: Any, wanted: Any, rows: Any, starts: Any, stops: Any) -> Any:
     count = 0
     for row in range(len(wanted)):
         first, last = offsets[row], offsets[row + 1]
-        if first == last or not wanted[row]:
+        if first == last or not wanted[row] or _is_trim(data, first, last):
             continue
         start, stop = first, last
-        width = 0 if _plain(data[start]) else white_at(data, start, stop)
+        width = white_at(data, start, stop)
         while width:
             start += width
             width = white_at(data, start, stop) if start < stop else 0
@@ -95,24 +103,20 @@ def trimmed(texts: pa.Array, wanted: npt.NDArray[np.bool_]) -> Rows:
     return Rows(rows[:count], data, starts[:count], stops[:count])
 
 
-@kernel
-def _suspect(window: Any) -> Any:
-    """Whether a stretch of bytes may hold white space other than a single blank.
+@inlined
+def _suspects(at: Any, blank_before: Any) -> Any:
+    """Which bytes of a stride may begin white space other than a single blank; and which are blanks.
 
-    `window` begins one byte before the stretch and goes on for two after it.
+    The last of the bytes that were looked at before is a blank where `blank_before` is 1. A byte may be suspected in
+    vain where what follows it lies behind the stride.
     """
-    found = False
-    for j in range(_STRIDE):
-        before, a, b, c = window[j], window[j + 1], window[j + 2], window[j + 3]
-        found |= (
-            ((a >= _TAB) & (a <= _RETURN))
-            | ((a == _BLANK) & (before == _BLANK))
-            | (a == _C2)
-            | (a == _E1)
-            | ((a == _E2) & (b <= _81))
-            | ((a == _E3) & (b == _80) & (c == _80))
-        )
-    return found
+    blanks = bytes_within(at, _BLANK, _BLANK)
+    next_low, next_least = bytes_within(at, _80, _81) >> _ONE, bytes_within(at, _80, _80) >> _ONE
+    found = bytes_within(at, _TAB, _RETURN) | (blanks & ((blanks << _ONE) | blank_before))
+    found |= bytes_within(at, _C2, _C2) | bytes_within(at, _E1, _E1)
+    found |= bytes_within(at, _E2, _E2) & (next_low | _LAST)
+    found |= bytes_within(at, _E3, _E3) & (next_least | _LAST) & ((next_least >> _ONE) | _LAST_TWO)
+    return found, blanks
 
 
 @kernel
@@ -139,62 +143,74 @@ def _run(data: Any, i: Any, stop: Any) -> Any:
 
 
 @kernel
-def _has_runs(data: Any, start: Any, stop: Any, keep_lines: Any) -> Any:
-    """Whether a text holds white space that is not as it should be."""
-    i = start
-    while i < stop:
-        # Most bytes are decided here, without a call that takes the array along.
-        if _plain(data[i]) or (data[i] == 32 and i + 1 < stop and _plain(data[i + 1])):
-            i += 1
-        elif white_at(data, i, stop):
-            end, broken = _run(data, i, stop)
-            if end - i > 1 or data[i] != (10 if broken and keep_lines else 32):
-                return True
-            i = end
-        else:
-            i += 1
-    return False
+def _is_uneven(data: Any, start: Any, at: Any, stop: Any, keep_lines: Any) -> Any:
+    """Whether what is at `at` in the text ``data[start:stop]`` is white space that is not as it should be."""
+    if not white_at(data, at, stop):
+        return False
+    if at > start and white_before(data, start, at):
+        return True
+    end, broken = _run(data, at, stop)
+    return end - at > 1 or data[at] != (10 if broken and keep_lines else 32)
 
 
 @kernel
 def _find_runs(data: Any, offsets: Any, wanted: Any, keep_lines: Any, rows: Any) -> Any:
     """How many rows have white space that is not as it should be; which ones is written to `rows`."""
+    edge = np.empty(STRIDE, np.uint8)
     count = row = 0
-    first, last = offsets[0], offsets[len(offsets) - 1]
-    i = first
-    while i < last:
-        # Near the ends of the buffer there is no room for a window.
-        inside = i > 0 and i + _STRIDE + 2 <= len(data)
-        if not inside or _suspect(data[i - 1 : i + _STRIDE + 2]):
-            end = min(i + _STRIDE, last)
-            while row < len(wanted) and offsets[row + 1] <= i:
+    last = offsets[len(offsets) - 1]
+    blank_before = np.uint64(0)
+    for i in range(offsets[0], last, STRIDE):
+        bits, blanks = _suspects(stride_at(data, i, edge), blank_before)
+        blank_before = blanks >> _LAST_BIT
+        while bits:
+            at = i + np.int64(lowest_bit(bits))
+            bits &= bits - _ONE
+            if at >= last:
+                break
+            while offsets[row + 1] <= at:
                 row += 1
-            while row < len(wanted) and offsets[row] < end:
-                if wanted[row] and _has_runs(data, offsets[row], offsets[row + 1], keep_lines):
-                    rows[count] = row
-                    count += 1
-                row += 1
-        i += _STRIDE
+            if not wanted[row] or (count and rows[count - 1] == row):
+                continue
+            if _is_uneven(data, offsets[row], at, offsets[row + 1], keep_lines):
+                rows[count] = row
+                count += 1
     return count
 
 
 @kernel
-def _collapse(data: Any, offsets: Any, rows: Any, keep_lines: Any, out: Any, starts: Any, stops: Any) -> Any:
+def _collapse(
+    data: Any,
+    offsets: Any,
+    rows: Any,
+    keep_lines: Any,
+    out: Any,
+    starts: Any,
+    stops: Any,
+) -> None:
+    edge = np.empty(STRIDE, np.uint8)
     used = 0
     for k in range(len(rows)):
         starts[k] = used
-        i, stop = offsets[rows[k]], offsets[rows[k] + 1]
-        while i < stop:
-            if _plain(data[i]) or (data[i] == 32 and i + 1 < stop and _plain(data[i + 1])):
-                out[used] = data[i]
-                i += 1
-            elif white_at(data, i, stop):
-                i, broken = _run(data, i, stop)
+        done, stop = np.int64(offsets[rows[k]]), np.int64(offsets[rows[k] + 1])
+        blank_before = np.uint64(0)
+        for i in range(done, stop, STRIDE):
+            bits, blanks = _suspects(stride_at(data, i, edge), blank_before)
+            blank_before = blanks >> _LAST_BIT
+            while bits:
+                at = i + np.int64(lowest_bit(bits))
+                bits &= bits - _ONE
+                if at >= stop:
+                    break
+                if at < done or not white_at(data, at, stop):
+                    continue
+                # All that a run can begin with besides is one blank.
+                at -= at > done and data[at - 1] == _BLANK
+                used = copied(data, done, at, out, used)
+                done, broken = _run(data, at, stop)
                 out[used] = 10 if broken and keep_lines else 32
-            else:
-                out[used] = data[i]
-                i += 1
-            used += 1
+                used += 1
+        used = copied(data, done, stop, out, used)
         stops[k] = used
 
 

@@ -7,7 +7,7 @@ Comparing eight bytes in one word with a pattern, and the position of the lowest
 import numpy as np
 import numpy.typing as npt
 
-from storage.compiled import STRIDE, Buffer, bytes_within, kernel, lowest_bit
+from storage.compiled import STRIDE, Buffer, bytes_within, copy_stride, inlined, kernel, lowest_bit
 
 WORD = 8
 _ONES = np.uint64(0x0101010101010101)
@@ -57,6 +57,16 @@ def lowest_match(word: Buffer, first: Buffer, second: Buffer) -> int:
     # The least byte that a control character is not, eight times.
     found = (((a - _ONES) & ~a) | ((b - _ONES) & ~b) | ((word - _BLANKS) & ~word)) & _TOPS
     return int(_lowest(found & (~found + _ONE))) if found else WORD
+
+
+@inlined
+def stride_at(data: Buffer, i: Buffer, edge: Buffer) -> Buffer:
+    """The address of the `STRIDE` bytes from `i` on; `edge` (that many bytes) holds the last ones, and zeros behind."""
+    if i + STRIDE <= len(data):
+        return np.uint64(data.ctypes.data) + np.uint64(i)
+    for j in range(STRIDE):
+        edge[j] = data[i + j] if i + j < len(data) else 0
+    return np.uint64(edge.ctypes.data)
 
 
 @kernel
@@ -124,18 +134,16 @@ def copy_run(
 
 
 @kernel
-def copied(
-    data: Buffer, words: Buffer, start: Buffer, stop: Buffer, out: Buffer, out_words: Buffer, at: Buffer
-) -> Buffer:
-    """The place in `out` behind the bytes ``data[start:stop]``, which are copied to ``out[at:]``; no byte more is."""
-    size = stop - start
+def copied(data: Buffer, start: Buffer, stop: Buffer, out: Buffer, at: Buffer) -> Buffer:
+    """The place in `out` behind the bytes ``data[start:stop]``, which are copied to ``out[at:]``.
+
+    Up to `STRIDE` bytes behind that place are overwritten where `out` has them: it is to be filled from front to back.
+    """
+    source, target = np.uint64(data.ctypes.data), np.uint64(out.ctypes.data)
     shift = at - start
-    if size < WORD:
-        for i in range(start, stop):
-            out[i + shift] = data[i]
-    else:
-        for k in range(0, size - WORD, WORD):
-            out_words[at + k] = words[start + k]
-        # The last word overlaps the one before it, where the size is no whole number of words.
-        out_words[at + size - WORD] = words[stop - WORD]
-    return at + size
+    while start < stop and start + STRIDE <= len(data) and start + shift + STRIDE <= len(out):
+        copy_stride(source + np.uint64(start), target + np.uint64(start + shift))
+        start += STRIDE
+    for i in range(start, stop):
+        out[i + shift] = data[i]
+    return stop + shift
