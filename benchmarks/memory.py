@@ -143,17 +143,21 @@ def run(folder: Path, size_bytes: int, *, block: str, workers: int, near: bool, 
 
 
 def _held(root_id: int) -> Iterator[tuple[str, int]]:
-    """Kind and anonymous resident bytes of each process of a run."""
+    """Kind and bytes of each process of a run.
+
+    They are resident and anonymous. What a scheduler has in common with the process that it is a fork of is not its
+    own; a worker's limit counts that too.
+    """
     with suppress(psutil.NoSuchProcess):
         root = psutil.Process(root_id)
         yield "driver", _bytes_of(root)
-        for child in root.children():
-            words = " ".join(child.cmdline())
-            if "distributed.Scheduler" in words:
-                yield "scheduler", _bytes_of(child)
-            if "distributed.Nanny" in words:
-                for worker in child.children(recursive=True):
-                    yield "worker", _bytes_of(worker)
+        for child in root.children(recursive=True):
+            # What the system's list of processes calls them, after a number for a worker.
+            kind = child.name().split("-")[0]
+            if kind == "worker":
+                yield kind, _bytes_of(child)
+            elif kind == "scheduler":
+                yield kind, int(child.memory_full_info().uss)
 
 
 def _bytes_of(process: psutil.Process) -> int:

@@ -42,8 +42,6 @@ MOMENTS = (
 )  # fmt: skip
 #: Workers of each job.
 WORKERS = 2
-#: In the command lines of the process that workers on this machine are forks of, and of these.
-_FORK_SERVER = "multiprocessing.forkserver"
 _ASIDE = re.compile(r"\.aside$|\.part(\.npy)?$|^\.(lease|heartbeat)-|^(model|point)-[0-9a-f]{16}|^tmp")
 VICTIMS = ("worker", "workers", "nannies", "scheduler", "driver", "driver and scheduler", "everything")
 
@@ -129,11 +127,10 @@ def awaited(look: Callable[[], Any], what: str) -> Any:
 def victims_of(driver: psutil.Process, victim: str) -> list[psutil.Process]:
     """The processes to kill."""
     children = driver.children(recursive=True)
-    told = {child: " ".join(child.cmdline()) for child in children}
-    scheduler = [child for child, words in told.items() if "distributed.Scheduler" in words]
-    nannies = [child for child, words in told.items() if "distributed.Nanny" in words]
-    servers = [child for child, words in told.items() if _FORK_SERVER in words]
-    workers = [child for child in servers if child.ppid() in {server.pid for server in servers}]
+    names = {child: child.name() for child in children}
+    scheduler = [child for child, name in names.items() if name == "scheduler"]
+    nannies = [child for child, name in names.items() if name == "nanny"]
+    workers = [child for child, name in names.items() if name.startswith("worker-")]
     return {
         "worker": workers[:1],
         "workers": workers,

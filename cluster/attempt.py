@@ -22,21 +22,24 @@ from cluster.secrets import redacted, redacted_facts
 from cluster.session import Session
 from cluster.told import library_versions, result_of
 from pipeline.config import JobConfig
-from pipeline.ingest.flow import Ingested, Prepared, commit, prepare
+from pipeline.ingest.flow import ROWS, prepare
 from pipeline.ingest.memory_need import known_worker_bytes, worker_bytes
 from pipeline.text.config import FeatureConfig
 from storage.errors import DatasetNotFoundError
-from storage.loading import loading
+from storage.loading import load_beside, loading
 from storage.store import Store
 from storage.versions import Snapshot, Version
 
 if TYPE_CHECKING:
+    from pipeline.ingest.prepared import Ingested, Prepared
     from pipeline.train.fit import FitResult
 
 LOG = logging.getLogger("textmill.job")
 #: Blocks are halved where workers die under them, so often and no further.
 _MOST_HALVINGS = 3
 _LEAST_BLOCK = 1_000_000
+#: Comes with scikit-learn and dask-ml, which a run that trains no model does not need.
+_FIT = "pipeline.train.fit"
 
 
 class Attempt:
@@ -83,6 +86,8 @@ class Attempt:
 
     def result(self) -> RunResult:
         """The result, once everything is committed."""
+        # While workers come up and look at the input.
+        load_beside(ROWS, *([_FIT] if self.job.train is not None else []))
         self.control.tell(Kind.STARTED)
         landed = self._landed()
         inputs = "" if landed else inputs_digest(self.job)
@@ -173,7 +178,7 @@ class Attempt:
         outcome.save(self.staging)
         return outcome
 
-    def _prepared(self, execute: ClientExecute, session: Session) -> Prepared:
+    def _prepared(self, execute: ClientExecute, session: Session) -> "Prepared":
         """The rows, staged, with blocks as large as the workers can bear."""
         tried = [self._first_block()]
         while True:
@@ -204,7 +209,6 @@ class Attempt:
     def _fit(self, snapshot: Snapshot, execute: ClientExecute) -> "FitResult":
         if self.job.train is None:
             raise ValueError("the job trains no model")
-        # scikit-learn comes along, which a run that trains no model does not wait for.
         with loading():
             from pipeline.train.fit import fit_model
             from pipeline.train.start import find_start
@@ -217,6 +221,8 @@ class Attempt:
     def _committed(self, outcome: Outcome, execute: ClientExecute) -> RunResult:
         self.control.check()
         self.control.tell(Kind.COMMIT_BEGAN)
+        from pipeline.ingest.prepared import commit
+
         ingested = commit(self.store, outcome.prepared)
         fitted, seconds = outcome.fitted, outcome.seconds
         if fitted is not None:
@@ -235,7 +241,7 @@ class Attempt:
         result = result_of(self.job, self.store, self.run, ingested, fitted)
         return replace(result, seconds=seconds)
 
-    def _save_model(self, ingested: Ingested, fitted: "FitResult") -> None:
+    def _save_model(self, ingested: "Ingested", fitted: "FitResult") -> None:
         version = ingested.version
         lineage = {
             "dataset": version.dataset,

@@ -1,69 +1,79 @@
-"""All workers of one machine from one process: ``python -m cluster.forked CARD SPEC``.
+"""What servers of this machine are, and what tasks of most runs need, loaded by being imported: before they are forked.
 
-What a worker imports, and the compiled code it loads, takes it longer than all else it does to come up. Here both
-happen once, in a process without threads that Python's ``multiprocessing`` calls a fork server: each worker, also one
-that a nanny starts again, is a fork of it.
+Then `serve` makes a fork a server.
 """
 
+import asyncio
+import gc
 import os
 import sys
-import time
-from multiprocessing import forkserver, set_forkserver_preload
+import threading
+from multiprocessing import connection, forkserver
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-#: What the fork server loads.
-_LOADED = "cluster.warmed"
-#: As Dask sets them for workers, which here comes too late: they are read when a library is loaded or Python starts.
-_BEFORE = {
-    "MKL_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "6640",
-}
+from storage.loading import loading
+
+with loading():
+    import distributed.utils
+    from distributed import Nanny, Scheduler, Worker  # noqa: F401 - to be there
+    from distributed.compatibility import asyncio_run
+    from distributed.config import get_loop_factory
+    from distributed.deploy.spec import init_spec
+
+    import pipeline.ingest.partition
+    import pipeline.ingest.reading.plan  # noqa: F401 - to be there
+    from cluster.processes import name_process
+    from cluster.providers.commands import address_on
+    from cluster.worker_log import say_into
+    from storage.compiled import load_compiler
+
+    load_compiler()
+if TYPE_CHECKING:
+    from cluster.forking import Order
+
+# A fork that looks for garbage in it would copy the memory that all forks share.
+gc.freeze()
+
+_LOOK_S = 0.02
 
 
-def main(card: str, spec: str) -> None:
-    """Nothing; the servers of `spec`, which is as ``dask spec`` takes it, have ended.
+def serve(order: "Order", cord: connection.Connection) -> None:
+    """Nothing; the servers of an order have ended.
 
     Parameters
     ----------
-    card
-        The file that has the scheduler's address, or will have it.
-    spec
-        JSON: of each server its class and its options, by name.
+    order
+        What to be.
+    cord
+        Nothing comes through it. When its other end is gone, this process ends.
     """
-    for name, value in _BEFORE.items():
-        os.environ.setdefault(name, value)
+    say_into(Path(order["log"]))
+    name_process(order["name"])
+    threading.Thread(target=_end_with, args=(cord,), daemon=True, name="parent-watch").start()
     if sys.platform == "linux":
-        # Libraries of other systems do not bear a fork.
-        _begin_to_load()
-    from distributed.cli import dask_spec
-
-    dask_spec.main([_awaited(Path(card)), "--spec", spec])
-
-
-def _begin_to_load() -> None:
-    """Nothing; there is a fork server, which loads while Dask is loaded here."""
-    os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
-    set_forkserver_preload([_LOADED])
-    forkserver.ensure_running()
-    import distributed.utils
-
-    # Dask would have it load each library that it can work with instead, and load them here to see which there are.
-    distributed.utils._forkserver_preload_set = True
+        # Nannies have the fork server that this process is from make their workers, which is there for certain, and
+        # Dask would have it load each library that it can work with, and load them here to see which there are.
+        forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]
+        distributed.utils._forkserver_preload_set = True
+    asyncio_run(_serve(order), loop_factory=get_loop_factory())
 
 
-def _awaited(card: Path) -> str:
-    from cluster.providers.commands import address_on
-    from cluster.providers.handles import STARTED_BY
+async def _serve(order: "Order") -> None:
+    address = [await _awaited(Path(order["card"]))] if order["card"] else []
+    servers = init_spec(order["servers"], *address).values()
+    await asyncio.gather(*servers)
+    await asyncio.gather(*(server.finished() for server in servers))
 
-    starter = int(os.environ[STARTED_BY])
+
+async def _awaited(card: Path) -> str:
     while (address := address_on(card)) is None:
-        if os.getppid() != starter:
-            raise SystemExit("nobody waits for these workers any more")
-        time.sleep(0.02)
+        await asyncio.sleep(_LOOK_S)
     return address
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def _end_with(cord: connection.Connection) -> None:
+    try:
+        cord.recv()
+    except EOFError:
+        os._exit(1)

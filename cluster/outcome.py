@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.ingest.flow import Prepared
 from storage.files import write_atomic
 
 if TYPE_CHECKING:
+    from pipeline.ingest.prepared import Prepared
     from pipeline.train.fit import FitResult
 
 _DIGEST_BYTES = 32
@@ -34,7 +34,7 @@ class Outcome:
     """
 
     work: str
-    prepared: Prepared
+    prepared: "Prepared"
     fitted: "FitResult | None"
     trained_on: str
     seconds: dict[str, float]

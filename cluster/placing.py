@@ -18,8 +18,8 @@ from cluster.profiles.kept import kept_profile
 from cluster.profiles.settings import BatchProfile, KubernetesProfile
 from cluster.profiles.sources import Named
 from cluster.providers.batch import driver_environment, driver_job, system_of, worker_name
-from cluster.providers.commands import with_code
 from cluster.submission import Submission
+from cluster.surroundings import with_code
 from storage.store import Store
 
 

@@ -16,7 +16,7 @@ from pipeline.ingest.memory_need import known_worker_bytes
 from storage.store import Store
 
 if TYPE_CHECKING:
-    from pipeline.ingest.flow import Ingested
+    from pipeline.ingest.prepared import Ingested
     from pipeline.train.fit import FitResult
 
 _LIBRARIES = ("textmill", "dask", "dask-ml", "deltalake", "duckdb", "numba", "numpy", "pyarrow", "scikit-learn")

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 import dask
 from dask.delayed import Delayed
 
+#: What a person should hear while it runs.
+Note = Callable[[str], None]
+
 
 class Execute(Protocol):
     """Runs Dask tasks somewhere and answers with their results, in the order they were given.

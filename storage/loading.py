@@ -1,8 +1,10 @@
-"""Modules loaded without a look for garbage in between."""
+"""Modules loaded without a look for garbage in between, and while something else is waited for."""
 
 import gc
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 
 
 @contextmanager
@@ -18,3 +20,18 @@ def loading() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def load_beside(*modules: str) -> None:
+    """Nothing; a thread loads these modules, one after the other.
+
+    Whoever needs one imports it as ever, and waits for it where it is not there yet.
+    """
+    threading.Thread(target=_load, args=(modules,), daemon=True, name="loading").start()
+
+
+def _load(modules: tuple[str, ...]) -> None:
+    # One that cannot be loaded is an error where it is needed.
+    with loading(), suppress(Exception):
+        for module in modules:
+            import_module(module)

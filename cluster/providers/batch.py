@@ -12,14 +12,15 @@ from cluster.batch.system import BatchJob, BatchState, BatchSystem, outside
 from cluster.errors import BatchError
 from cluster.profiles.settings import BatchProfile
 from cluster.providers.commands import (
-    KEEP_MEMORY,
     WorkerTerms,
+    launch_scheduler,
     serve_words,
     serving_environment,
-    with_code,
     worker_plan,
 )
-from cluster.providers.handles import last_words
+from cluster.providers.handles import Command, last_words
+from cluster.providers.provider import Places
+from cluster.surroundings import KEEP_MEMORY, with_code
 from cluster.tls import TlsFolder
 
 #: What nanny and interpreter take beside a worker's own memory.
@@ -77,6 +78,10 @@ class BatchLauncher:
         self._environment = environment
         self._states: dict[str, BatchState] = {}
         self._asked_at = 0.0
+
+    def scheduler(self, places: Places) -> tuple[Command, Path]:
+        """A scheduler on its way up, and the file that will tell its address."""
+        return launch_scheduler(self.host, self.tls, places)
 
     def start(self, numbers: Sequence[int], scheduler: str, terms: WorkerTerms, logs: Path) -> dict[int, "BatchHandle"]:
         """Workers in the queue."""

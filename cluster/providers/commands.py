@@ -11,38 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ProfileError
-from cluster.providers.handles import Command
+from cluster.providers.handles import Command, Handle
+from cluster.providers.provider import Places
 from cluster.serve import Plan
+from cluster.surroundings import STRUCTURED_LOGS, with_code
 from cluster.tls import TlsFolder
 
-#: Where this code lies: the same for processes of ours, also where it is a checkout that nobody installed.
-CODE = str(Path(__file__).resolve().parents[2])
 WATCH_PARENT = "cluster.providers.parent_watch"
 WATCH_INPUT = "cluster.providers.input_watch"
 _LOG = "cluster.worker_log"
-
-#: Arrow's memory stays with a worker for a second after a block: pages that one block gives back are asked for by the
-#: next, and given back to the system in between they cost CPU time. Of what Python and NumPy free, less than 4 MB stay,
-#: in one arena for all threads: with more, a worker grows with the number of blocks. Pages are of 2 MB, of which a
-#: block needs few, where the system can give them.
-KEEP_MEMORY = {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": "4194304",
-    "MALLOC_TRIM_THRESHOLD_": "4194304",
-    "MIMALLOC_PURGE_DELAY": "1000",
-}
 
 
 def serving_environment(tls: TlsFolder | None, more: Mapping[str, str]) -> dict[str, str]:
     """Variables of a server of ours besides those of its surroundings."""
     keys = tls.environment() if tls is not None else {}
-    return {"TEXTMILL_LOGS": "json", **keys, **more}
-
-
-def with_code(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` with this very code to be found by Python."""
-    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, [CODE, environment.get("PYTHONPATH")]))}
+    return {**STRUCTURED_LOGS, **keys, **more}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +91,20 @@ def serve_words(python: str, plan: Plan) -> list[str]:
     return [python, "-m", "cluster.serve", json.dumps(plan)]
 
 
-def launch_scheduler(
-    host: str, tls: TlsFolder | None, scratch: Path, logs: Path, environment: Mapping[str, str]
-) -> tuple[Command, Path]:
-    """A scheduler on its way up on this machine, and the file that will tell its address."""
+def scheduler_plan(host: str, tls: TlsFolder | None, scratch: Path, *, watch: str | None) -> tuple[Plan, Path]:
+    """The plan of a scheduler, and the file that will tell its address once it is up.
+
+    Parameters
+    ----------
+    host
+        The address it listens on.
+    tls
+        The keys; None for plain TCP.
+    scratch
+        For that file.
+    watch
+        The module that ends it with whoever started it; None where something else sees to that.
+    """
     scratch.mkdir(parents=True, exist_ok=True)
     card = scratch / f"scheduler-{time.monotonic_ns()}.json"
     options: dict[str, Any] = {
@@ -122,14 +115,20 @@ def launch_scheduler(
         # Without a dashboard the scheduler still serves HTTP, on all interfaces unless told otherwise.
         "dashboard_address": f"{host}:0",
         "scheduler_file": str(card),
-        "preload": [WATCH_PARENT, _LOG],
+        "local_directory": str(scratch),
+        "preload": [*([watch] if watch else []), _LOG],
     }
-    plan = Plan(cls="distributed.Scheduler", scheduler=None, options=options, environment_from_stdin=False)
-    variables = with_code({**os.environ, **serving_environment(tls, environment)})
-    return Command(serve_words(sys.executable, plan), logs / "scheduler.log", variables), card
+    return Plan(cls="distributed.Scheduler", scheduler=None, options=options, environment_from_stdin=False), card
 
 
-def scheduler_address(scheduler: Command, card: Path, deadline_s: float) -> str:
+def launch_scheduler(host: str, tls: TlsFolder | None, places: Places) -> tuple[Command, Path]:
+    """A scheduler on its way up on this machine, and the file that will tell its address."""
+    plan, card = scheduler_plan(host, tls, places.scratch, watch=WATCH_PARENT)
+    variables = with_code({**os.environ, **serving_environment(tls, {})})
+    return Command(serve_words(sys.executable, plan), places.logs / "scheduler.log", variables), card
+
+
+def scheduler_address(scheduler: Handle, card: Path, deadline_s: float) -> str:
     """The address of a scheduler that was launched, once it is up.
 
     Raises

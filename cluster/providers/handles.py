@@ -10,7 +10,7 @@ from typing import Protocol
 
 import psutil
 
-_END_S = 10
+END_S = 10
 #: The variable with the id of the process that started another one here.
 STARTED_BY = "TEXTMILL_STARTED_BY"
 
@@ -81,7 +81,7 @@ class Command:
             with suppress(OSError):
                 self._process.stdin.close()
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_END_S)
+                self._process.wait(END_S)
 
     def end(self) -> None:
         """Nothing; it and all that it started are gone."""
@@ -93,11 +93,11 @@ class Command:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_S)
+            self._process.wait(END_S)
         if self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.close()
-        deadline = time.monotonic() + _END_S
+        deadline = time.monotonic() + END_S
         while any(map(_runs, family)) and time.monotonic() < deadline:
             time.sleep(0.01)
 
@@ -107,7 +107,7 @@ class Share:
 
     Parameters
     ----------
-    command
+    keeper
         The process.
     members
         The numbers of all workers in it that have not ended; shares of one process have it in common.
@@ -117,25 +117,25 @@ class Share:
 
     pending = False
 
-    def __init__(self, command: Command, members: set[int], number: int) -> None:
-        self._command = command
+    def __init__(self, keeper: Handle, members: set[int], number: int) -> None:
+        self._keeper = keeper
         self._members = members
         self._number = number
 
     @property
     def ended(self) -> bool:
         """Whether the process is gone."""
-        return self._command.ended
+        return self._keeper.ended
 
     def last_words(self) -> str:
         """The end of the process's log."""
-        return self._command.last_words()
+        return self._keeper.last_words()
 
     def end(self) -> None:
         """Nothing; the process is gone where no other worker is in it. A worker was told to end before."""
         self._members.discard(self._number)
         if not self._members:
-            self._command.end()
+            self._keeper.end()
 
 
 def last_words(log: Path) -> str:

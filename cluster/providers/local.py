@@ -1,23 +1,15 @@
 """The cores of the machine at hand: workers as processes of their own, or as threads of this one."""
 
-import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 from distributed import Client, LocalCluster
 
-from cluster.providers.commands import (
-    KEEP_MEMORY,
-    WATCH_PARENT,
-    WorkerTerms,
-    serving_environment,
-    with_code,
-    worker_plan,
-)
-from cluster.providers.handles import Command, Share
+from cluster.providers.commands import WorkerTerms, scheduler_plan, worker_plan
+from cluster.providers.forks import Fork, Forks, forks_for
+from cluster.providers.handles import Share
 from cluster.providers.provider import Places, say_goodbye
 from cluster.tls import TlsFolder
 from cluster.worker_log import WORKER_LOGS
@@ -39,7 +31,7 @@ def worker_memory_bytes(config: ClusterConfig) -> int:
 
 
 class LocalLauncher:
-    """Processes started as commands rather than forked from the caller.
+    """Processes forked from one that was started for that, rather than from the caller.
 
     A script that uses them needs no ``if __name__ == "__main__"`` guard. Everything listens on the loopback address
     alone, without a dashboard, and ends when this process does.
@@ -65,19 +57,30 @@ class LocalLauncher:
         self.tls: TlsFolder | None = None
         self.start_s = self.pending_s = start_s
         self._environment = environment
+        self._forks: Forks | None = None
+
+    def scheduler(self, places: Places) -> tuple[Fork, Path]:
+        """A scheduler on its way up, and the file that will tell its address."""
+        self._forks = forks_for(self._environment)
+        plan, card = scheduler_plan(self.host, None, places.scratch, watch=None)
+        servers = {"scheduler": {"cls": plan["cls"], "opts": plan["options"]}}
+        return self._forks.fork("scheduler", servers, None, places.logs / "scheduler.log"), card
 
     def start(self, numbers: Sequence[int], scheduler: str, terms: WorkerTerms, logs: Path) -> dict[int, Share]:
         """Workers on their way up, with one process that keeps them all."""
-        plans = [worker_plan(number, scheduler, terms, host=self.host, watch=WATCH_PARENT) for number in numbers]
-        spec = {plan["options"]["name"]: {"cls": plan["cls"], "opts": plan["options"]} for plan in plans}
-        words = [sys.executable, "-m", "cluster.forked", scheduler, json.dumps(spec)]
-        ours = {**serving_environment(None, self._environment), WORKER_LOGS: str(logs)}
-        command = Command(words, logs / f"worker-{numbers[0]}.log", with_code({**KEEP_MEMORY, **os.environ, **ours}))
+        assert self._forks is not None  # noqa: S101 - it came with the scheduler
+        plans = [worker_plan(number, scheduler, terms, host=self.host, watch=None) for number in numbers]
+        told = {"env": {WORKER_LOGS: str(logs)}}
+        servers = {plan["options"]["name"]: {"cls": plan["cls"], "opts": plan["options"] | told} for plan in plans}
+        fork = self._forks.fork("nanny", servers, Path(scheduler), logs / f"worker-{numbers[0]}.log")
         members = set(numbers)
-        return {number: Share(command, members, number) for number in numbers}
+        return {number: Share(fork, members, number) for number in numbers}
 
     def clear(self) -> None:
-        """Nothing: what an earlier driver started here ended with it."""
+        """Nothing; all processes are gone. What an earlier driver started here ended with it."""
+        if self._forks is not None:
+            self._forks.close()
+            self._forks = None
 
 
 class LocalThreads:

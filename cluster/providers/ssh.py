@@ -9,15 +9,16 @@ from pathlib import Path
 
 from cluster.profiles.settings import SshProfile
 from cluster.providers.commands import (
-    KEEP_MEMORY,
     WATCH_INPUT,
     WorkerTerms,
+    launch_scheduler,
     serve_words,
     serving_environment,
-    with_code,
     worker_plan,
 )
 from cluster.providers.handles import Command
+from cluster.providers.provider import Places
+from cluster.surroundings import KEEP_MEMORY, with_code
 from cluster.tls import TlsFolder
 
 #: No question is asked that nobody is there to answer, and a dead connection is noticed.
@@ -70,6 +71,10 @@ class SshLauncher:
         self.start_s = self.pending_s = profile.start_timeout_s
         self._profile = profile
         self._environment = environment
+
+    def scheduler(self, places: Places) -> tuple[Command, Path]:
+        """A scheduler on its way up, and the file that will tell its address."""
+        return launch_scheduler(self.host, self.tls, places)
 
     def start(self, numbers: Sequence[int], scheduler: str, terms: WorkerTerms, logs: Path) -> dict[int, SshCommand]:
         """Workers on their way up; one after the other goes to the next machine."""

@@ -10,8 +10,8 @@ from distributed import Client
 from cluster.errors import ProfileError
 from cluster.preflight import Vetting
 from cluster.providers.adapting import Adapting
-from cluster.providers.commands import WorkerTerms, launch_scheduler, scheduler_address
-from cluster.providers.handles import Command, Handle
+from cluster.providers.commands import WorkerTerms, scheduler_address
+from cluster.providers.handles import Handle
 from cluster.providers.provider import Places, say_goodbye
 from cluster.tls import TlsFolder
 
@@ -53,6 +53,9 @@ class Launcher(Protocol):
     elsewhere: bool
     waiting: bool
 
+    def scheduler(self, places: Places) -> tuple[Handle, Path]:
+        """A scheduler on its way up on this machine, and the file that will tell its address."""
+
     def start(self, numbers: Sequence[int], scheduler: str, terms: WorkerTerms, logs: Path) -> Mapping[int, Handle]:
         """Workers on their way up, by number.
 
@@ -92,7 +95,7 @@ class StartedCluster:
         self._terms = terms
         self._places = places
         self._adapting = adapting
-        self._scheduler: Command | None = None
+        self._scheduler: Handle | None = None
         self._handles: dict[int, Handle] = {}
         self._card = Path()
         self._address = ""
@@ -105,10 +108,10 @@ class StartedCluster:
         if self._scheduler is None:
             self._launched()
 
-    def _launched(self) -> Command:
-        launcher, places = self._launcher, self._places
+    def _launched(self) -> Handle:
+        launcher = self._launcher
         launcher.clear()
-        scheduler, self._card = launch_scheduler(launcher.host, launcher.tls, places.scratch, places.logs, {})
+        scheduler, self._card = launcher.scheduler(self._places)
         self._scheduler = scheduler
         if launcher.waiting:
             self.scale(self.workers)

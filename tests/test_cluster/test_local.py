@@ -173,7 +173,7 @@ def test_no_worker_left_is_an_error_not_a_wait_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr("cluster.execute._WITHOUT_WORKERS_S", 1.0)
     with running(ClusterConfig(workers=1), tmp_path) as session:
         client = session.client
-        [nanny] = [p for p in psutil.Process().children() if "Nanny" in " ".join(p.cmdline())]
+        [nanny] = [p for p in psutil.Process().children(recursive=True) if p.name() == "nanny"]
         nanny.kill()
         with pytest.raises(WorkerLostError, match="no worker is left"):
             ClientExecute(client, Silence(), 120, 0)("double", [delayed(double)(1)])
@@ -348,6 +348,7 @@ DIES_AT_ONCE = """
 import os
 from pathlib import Path
 from cluster.providers import commands
+from cluster.providers.provider import Places
 
 class Last(commands.Command):
     def __init__(self, *values):
@@ -356,7 +357,7 @@ class Last(commands.Command):
         os._exit(1)
 
 commands.Command = Last
-commands.launch_scheduler("127.0.0.1", None, Path("scratch"), Path("logs"), {})
+commands.launch_scheduler("127.0.0.1", None, Places(scratch=Path("scratch"), logs=Path("logs")))
 """
 
 

@@ -1,6 +1,7 @@
 """The command `textmill`: one verb a thing to do, each loaded only when it is called."""
 
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import click
 
+from cluster.providers import forks
 from storage.loading import loading
 from textmill.cli.failures import CANCELLED, Session, report_failure
 
@@ -73,6 +75,10 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 
+#: Verbs that have workers on this machine unless told otherwise, and the words that tell otherwise.
+_WITH_WORKERS = {"run", "demo", "search", "predict", "evaluate", "reproduce"}
+_OTHERWISE = ("-h", "--help", "--profile")
+
 
 class Textmill(click.Group):
     """The group of all verbs; it imports a verb's module when the verb is named, and answers for every failure."""
@@ -100,6 +106,9 @@ class Textmill(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The verb that `args` start with; a name that is none is answered with the nearest one."""
         name = args[0] if args else ""
+        if name in _WITH_WORKERS and not ctx.resilient_parsing and not any(arg.startswith(_OTHERWISE) for arg in args):
+            # They load what they need while this process does.
+            forks.begin()
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
             close = get_close_matches(name, self.list_commands(ctx), n=1)
             hint = f"Did you mean '{close[0]}'?" if close else "See `textmill --help`."
@@ -121,6 +130,8 @@ class Textmill(click.Group):
             # Python would complain once more when it flushes at its end.
             sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115 - stays open to the end
             raise click.exceptions.Exit(0) from None
+        finally:
+            forks.end_unused()
         return result
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
@@ -208,6 +219,8 @@ def main() -> None:
     # The last thing but the interpreter's own end, which would put the system's handlers back: one more Ctrl-C then
     # is no reason for another exit status.
     atexit.register(_ignore_signals)
+    # What is left is the system's to take away: to look for garbage in it takes longer than many a verb.
+    atexit.register(gc.freeze)
     for signum in (signal.SIGINT, signal.SIGTERM):
         # What a shell has its background jobs ignore stays ignored.
         if signal.getsignal(signum) is not signal.SIG_IGN:
