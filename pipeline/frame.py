@@ -63,6 +63,16 @@ def alive(table: pa.Table) -> npt.NDArray[np.bool_]:
     return np.asarray(pc.is_null(table[FATE]))
 
 
+def selected(table: pa.Table, which: npt.NDArray[np.bool_], columns: Sequence[str]) -> pa.Table:
+    """The rows that `which` selects, shape (rows,), with these columns."""
+    if which.all():
+        return table.select(list(columns))
+    mask = pa.array(which)
+    # Arrow takes a third more time for a table's columns together.
+    chosen = [table[name].filter(mask) for name in columns]
+    return pa.table(chosen, schema=pa.schema([table.field(name) for name in columns]))
+
+
 def condemn(table: pa.Table, which: npt.NDArray[np.bool_], fate: str, reason: str) -> pa.Table:
     """The table with `fate` and `reason` written beside the live rows that `which` selects.
 

@@ -171,12 +171,12 @@ def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
         raise LedgerError(f"block {number}: {read} rows went into the operations and {table.num_rows} came out")
     alive = frame.alive(table)
     folder = Path(work.folder)
-    kept, dead = table.filter(pa.array(alive)), table.filter(pa.array(~alive))
     content = frame.content_names(table)
+    kept, dead = frame.selected(table, alive, [*content, *frame.ROW_ID]), table.filter(pa.array(~alive))
     fates = write_fates(fates_of(dead), folder / f"fates-{number:06d}.parquet")
     part = None
     if kept.num_rows:
-        part = write_part(kept.select([*content, *frame.ROW_ID]), folder / f"part-{number:06d}.parquet")
+        part = write_part(kept, folder / f"part-{number:06d}.parquet")
     # The texts are most of the bytes: they are hashed once, for the fingerprint and for the sample.
     known = {work.text: column_hashes(kept[work.text], work.text)} if work.text in content else {}
     return BlockSummary(

@@ -20,6 +20,7 @@ from pipeline.ingest.dedupe.tokens import point_at
 from pipeline.ingest.operations.splice import Rows
 from pipeline.ingest.reading.csv.runs import copied, stride_at
 from storage.compiled import STRIDE, bytes_within, inlined, kernel, lowest_bit
+from storage.memory import new_array
 
 INERT, SIMPLE, HARD = 0, 1, 2
 _POINTS = 0x110000
@@ -173,10 +174,10 @@ def normalized(texts: pa.Array, wanted: npt.NDArray[np.bool_], name: str) -> Row
     """The texts among those `wanted` that are not in the normal form `name`, brought into it."""
     form = normal_form(name)
     data, offsets, valid = text_buffers(texts)
-    simple, hard = np.empty(len(valid), np.int64), np.empty(len(valid), np.int64)
+    simple, hard = new_array(len(valid), np.int64), new_array(len(valid), np.int64)
     simples, hards, size = _find(data, offsets, valid & wanted, form.kinds, form.places, simple, hard)
     simple, hard = simple[:simples], hard[:hards]
-    out = np.empty(size, np.uint8)
+    out = new_array(size, np.uint8)
     starts, stops = np.empty(simples, np.int64), np.empty(simples, np.int64)
     _exchange(data, offsets, simple, *form, out, starts, stops)
     return _joined(Rows(simple, out, starts, stops), _the_long_way(texts, hard, name))

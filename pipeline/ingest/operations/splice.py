@@ -12,6 +12,7 @@ from pipeline.errors import DataError
 from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.reading.csv.runs import copied
 from storage.compiled import kernel
+from storage.memory import new_array
 
 #: Bytes of text that an array of the type `string` can hold.
 _MOST_BYTES = 2**31 - 1
@@ -113,7 +114,7 @@ def texts_of(new: Rows, kind: pa.DataType) -> pa.Array:
     if len(new.rows) and np.array_equal(new.starts[1:], new.stops[:-1]):
         out = new.data[new.starts[0] : new.stops[-1]]
     else:
-        out = np.empty(int(offsets[-1]), np.uint8)
+        out = new_array(int(offsets[-1]), np.uint8)
         _gather(new.data, new.starts, new.stops, out)
     places = offsets.astype(np.int64 if pa.types.is_large_string(kind) else np.int32)
     return pa.Array.from_buffers(kind, len(new.rows), [None, pa.py_buffer(places), pa.py_buffer(out)], 0)
@@ -173,7 +174,8 @@ class Overlay:
             starts.append(places[:-1])
             stops.append(places[1:])
             used += len(content)
-        new_rows = Rows(rows[order], np.concatenate(data), np.concatenate(starts)[order], np.concatenate(stops)[order])
+        together = np.concatenate(data, out=new_array(used, np.uint8))
+        new_rows = Rows(rows[order], together, np.concatenate(starts)[order], np.concatenate(stops)[order])
         return spliced(self._texts, new_rows)
 
 

@@ -14,6 +14,7 @@ from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.operations.splice import Rows
 from pipeline.ingest.reading.csv.runs import copied, stride_at
 from storage.compiled import STRIDE, bytes_within, inlined, kernel, lowest_bit
+from storage.memory import new_array
 
 _TAB, _RETURN, _BLANK = np.uint8(9), np.uint8(13), np.uint8(32)
 _ONE, _LAST_BIT = np.uint64(1), np.uint64(STRIDE - 1)
@@ -98,7 +99,7 @@ def _trim(data: Any, offsets: Any, wanted: Any, rows: Any, starts: Any, stops: A
 def trimmed(texts: pa.Array, wanted: npt.NDArray[np.bool_]) -> Rows:
     """The texts among those `wanted` that have white space at an end, without it."""
     data, offsets, valid = text_buffers(texts)
-    rows, starts, stops = (np.empty(len(valid), np.int64) for _ in range(3))
+    rows, starts, stops = (new_array(len(valid), np.int64) for _ in range(3))
     count = _trim(data, offsets, valid & wanted, rows, starts, stops)
     return Rows(rows[:count], data, starts[:count], stops[:count])
 
@@ -220,9 +221,9 @@ def collapsed(texts: pa.Array, wanted: npt.NDArray[np.bool_], *, keep_lines: boo
     With `keep_lines`, a run that holds the end of a line becomes a single line feed.
     """
     data, offsets, valid = text_buffers(texts)
-    rows = np.empty(len(valid), np.int64)
+    rows = new_array(len(valid), np.int64)
     rows = rows[: _find_runs(data, offsets, valid & wanted, keep_lines, rows)]
-    out = np.empty(int((offsets[rows + 1] - offsets[rows]).astype(np.int64).sum()), np.uint8)
+    out = new_array(int((offsets[rows + 1] - offsets[rows]).astype(np.int64).sum()), np.uint8)
     starts, stops = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     _collapse(data, offsets, rows, keep_lines, out, starts, stops)
     return Rows(rows, out, starts, stops)

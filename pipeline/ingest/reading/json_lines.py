@@ -16,10 +16,11 @@ from pipeline.ingest.reading.csv.dialect import LINES, Dialect
 from pipeline.ingest.reading.csv.runs import WORD, words_of
 from pipeline.ingest.reading.csv.tokenizer import Records, find_records
 from pipeline.ingest.reading.csv.verdicts import REASONS, SOUND
-from pipeline.ingest.reading.files.bytes_in import new_bytes, read_range
+from pipeline.ingest.reading.files.bytes_in import read_range
 from pipeline.ingest.reading.framing import frame_of
 from pipeline.ingest.reading.json_loops import ESCAPES, fill_texts, find_members, first_strange
 from pipeline.ingest.reading.source_plan import Piece
+from storage.memory import new_array
 
 BAD_JSON = "bad_json"
 _LINE_END_BYTES = 2
@@ -146,7 +147,7 @@ def _column(lines: _Lines, extra: npt.NDArray[np.uint8], spans: npt.NDArray[np.i
     rows = len(spans)
     # Escapes only ever take more room than what they mean. Copying goes by words.
     room = int((spans[:, 1] - spans[:, 0]).sum())
-    text = new_bytes(room + 2 * WORD)
+    text = new_array(room + 2 * WORD, np.uint8)
     offsets, valid = np.zeros(rows + 1, np.int32), np.empty(rows, np.bool_)
     fill_texts(lines.data, lines.words, extra, spans, ESCAPES, text, words_of(text), offsets, valid)
     nulls = int(rows - np.count_nonzero(valid))

@@ -13,9 +13,9 @@ import pyarrow as pa
 from pipeline.ingest.reading.csv.dialect import Dialect
 from pipeline.ingest.reading.csv.record_loops import count_ends, fill, measure
 from pipeline.ingest.reading.csv.runs import words_of
-from pipeline.ingest.reading.files.bytes_in import new_bytes
 from pipeline.ingest.reading.text.utf8 import is_utf8
 from storage.compiled import STRIDE
+from storage.memory import new_array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +82,12 @@ def find_records(
     marks = dialect.marks
     # Never touched beyond the records found: an upper bound costs address space only.
     most = int(count_ends(data, dialect.cr_ends)) + 1
-    starts = np.empty(most, dtype=np.int64)
-    ends = np.empty(most, dtype=np.int64)
-    fields = np.empty(most, dtype=np.int64)
-    verdicts = np.empty(most, dtype=np.uint8)
-    loose = np.empty(most, dtype=np.bool_)
-    lengths = np.empty((columns, most), dtype=np.int32)
+    starts = new_array(most, np.int64)
+    ends = new_array(most, np.int64)
+    fields = new_array(most, np.int64)
+    verdicts = new_array(most, np.uint8)
+    loose = new_array(most, np.bool_)
+    lengths = new_array((columns, most), np.int32)
     column_bytes = np.zeros(columns, dtype=np.int64)
     found = int(
         measure(
@@ -129,8 +129,9 @@ def text_columns(data: npt.NDArray[np.uint8], dialect: Dialect, records: Records
     rows, columns = records.starts.size, records.column_bytes.size
     # Copying goes by strides, so that each column's text needs room for one stride behind it.
     bases = np.concatenate([[0], np.cumsum(records.column_bytes + STRIDE)]).astype(np.int64)
-    text = new_bytes(int(bases[-1]) + STRIDE)
-    offsets = np.zeros((columns, rows + 1), dtype=np.int32)
+    text = new_array(int(bases[-1]) + STRIDE, np.uint8)
+    offsets = new_array((columns, rows + 1), np.int32)
+    offsets[:, 0] = 0
     fill(
         data,
         words_of(data),

@@ -6,11 +6,11 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from pipeline.ingest.reading.files.remote import explained, filesystem_of, is_uri
+from storage.memory import new_array
 
-__all__ = ["is_uri", "new_bytes", "open_bytes", "read_range", "size_in_bytes"]
+__all__ = ["is_uri", "open_bytes", "read_range", "size_in_bytes"]
 
 
 class _RemoteFile(io.RawIOBase):
@@ -75,11 +75,6 @@ def size_in_bytes(path: str) -> int:
     return Path(path).stat().st_size
 
 
-def new_bytes(size: int) -> npt.NDArray[np.uint8]:
-    """Room for `size` bytes, shape (size,), from Arrow's memory pool: blocks that come and go reuse its pages."""
-    return np.frombuffer(pa.allocate_buffer(size), dtype=np.uint8)
-
-
 def read_range(path: str, start: int, stop: int) -> npt.NDArray[np.uint8]:
     """The bytes from `start` to before `stop`, fewer where the input ends earlier, shape (bytes,)."""
     if is_uri(path):
@@ -88,7 +83,7 @@ def read_range(path: str, start: int, stop: int) -> npt.NDArray[np.uint8]:
         with explained(path):
             stop = min(stop, int(filesystem.size(inner)))
             return np.frombuffer(filesystem.cat_file(inner, start=start, end=stop) if stop > start else b"", np.uint8)
-    data = new_bytes(max(stop - start, 0))
+    data = new_array(max(stop - start, 0), np.uint8)
     if data.size == 0:
         return data
     view = memoryview(data)  # type: ignore[arg-type]
