@@ -20,6 +20,9 @@ _DEALT = 2048
 #: Places that keys are counted in: at least four times `_DEALT`.
 PLACES = 8192
 _DIGIT_BITS = 11
+#: The most that a byte counts to.
+_BYTE = 255
+_EACH_BYTE = np.uint64(0x0101010101010101)
 
 
 @inlined
@@ -44,6 +47,39 @@ def _dealt(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> No
         drawer = np.uint64((keys[item] & BUCKET) >> shift)
         spare[np.uint64(places[drawer])] = keys[item]
         places[drawer] += 1
+    _put_in_order(spare, count)
+
+
+@inlined
+def _dealt_by_bytes(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> None:
+    """As `_dealt`, for at most `_BYTE` keys, and at least eight drawers: eight counts at a time are added up."""
+    wide = 3
+    while (1 << wide) < 4 * count:
+        wide += 1
+    wide = min(wide, bits)
+    shift = np.uint32(bits - wide)
+    counts, words = places.view(np.uint8), places.view(np.uint64)
+    size = np.uint64(1 << wide) >> np.uint64(3)
+    for word in range(size):
+        words[word] = 0
+    for item in range(np.uint64(count)):
+        counts[np.uint64((keys[item] & BUCKET) >> shift)] += np.uint8(1)
+    total = np.uint64(0)
+    for word in range(size):
+        # Each byte of the product is the sum of those below it and itself.
+        sums = words[word] * _EACH_BYTE
+        words[word] = (sums << np.uint64(8)) + total * _EACH_BYTE
+        total += sums >> np.uint64(56)
+    for item in range(np.uint64(count)):
+        drawer = np.uint64((keys[item] & BUCKET) >> shift)
+        place = counts[drawer]
+        spare[np.uint64(place)] = keys[item]
+        counts[drawer] = place + np.uint8(1)
+    _put_in_order(spare, count)
+
+
+@inlined
+def _put_in_order(spare: Keys, count: int) -> None:
     for right in range(1, count):
         key = spare[right]
         left = right - 1
@@ -89,7 +125,9 @@ def sort_keys(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) ->
     places
         Room for `PLACES` counts.
     """
-    if count <= _DEALT:
+    if count <= _BYTE and bits >= 3:
+        _dealt_by_bytes(keys, spare, count, bits, places)
+    elif count <= _DEALT:
         _dealt(keys, spare, count, bits, places)
     else:
         _by_digits(keys, spare, count, bits, places)
