@@ -8,14 +8,14 @@ import numpy as np
 import orjson
 from safetensors.numpy import load_file, save_file
 
-from pipeline.train.logistic import OnlineLogisticRegression
+from pipeline.train.learner import OnlineLearner
 from storage.files import explained
 
 _ARRAYS = ("classes_", "state_", "intercept_", "intercept_squares_")
 _RECORD = "estimator.json"
 
 
-def save_estimator(estimator: OnlineLogisticRegression, folder: Path) -> None:
+def save_estimator(estimator: OnlineLearner, folder: Path) -> None:
     """Writes what an estimator has learned; `folder` is there afterwards, complete, or as it was.
 
     Raises
@@ -53,9 +53,9 @@ def saved_rows(folder: Path | None) -> int:
     return 0 if folder is None else int(orjson.loads((folder / _RECORD).read_bytes())["rows_seen"])
 
 
-def open_estimator(blank: OnlineLogisticRegression, folder: Path | str) -> OnlineLogisticRegression:
+def open_estimator(blank: OnlineLearner, folder: Path | str) -> OnlineLearner:
     """An estimator with the parameters of `blank` and what the one in `folder` has learned."""
-    estimator = OnlineLogisticRegression(**blank.get_params())
+    estimator = OnlineLearner(**blank.get_params())
     for name, array in load_file(Path(folder) / "state.safetensors").items():
         setattr(estimator, name, array)
     record = orjson.loads((Path(folder) / _RECORD).read_bytes())

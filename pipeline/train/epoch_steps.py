@@ -10,7 +10,7 @@ from pipeline.text.config import FeatureConfig
 from pipeline.train.checkpoints import open_estimator
 from pipeline.train.evaluate import Tally, tally
 from pipeline.train.hashed import HashedBlock
-from pipeline.train.logistic import OnlineLogisticRegression
+from pipeline.train.learner import OnlineLearner
 from pipeline.train.shards import open_weighting
 
 Step = TypeVar("Step")
@@ -54,7 +54,7 @@ class Learned:
     progress_rows: int
 
 
-def begun_again(learn: Callable[[int], OnlineLogisticRegression]) -> OnlineLogisticRegression:
+def begun_again(learn: Callable[[int], OnlineLearner]) -> OnlineLearner:
     """What `learn` answers to the number of the attempt, from 0; it is asked again where an estimator was ahead.
 
     Raises
@@ -70,7 +70,7 @@ def begun_again(learn: Callable[[int], OnlineLogisticRegression]) -> OnlineLogis
     return learn(_TRIES - 1)
 
 
-def require_rows(estimator: OnlineLogisticRegression, expected: int) -> None:
+def require_rows(estimator: OnlineLearner, expected: int) -> None:
     """Nothing, where the estimator has learned so many rows.
 
     Raises
@@ -89,14 +89,12 @@ def in_steps(shards: Sequence[Step]) -> list[list[Step]]:
     return [list(shards[at : at + size]) for at in range(0, len(shards), size)]
 
 
-def begun(blank: OnlineLogisticRegression, before: str | None) -> OnlineLogisticRegression:
+def begun(blank: OnlineLearner, before: str | None) -> OnlineLearner:
     """The estimator that an epoch begins with."""
-    return OnlineLogisticRegression(**blank.get_params()) if before is None else open_estimator(blank, before)
+    return OnlineLearner(**blank.get_params()) if before is None else open_estimator(blank, before)
 
 
-def learn_steps(
-    learned: int, estimator: OnlineLogisticRegression, each: Sequence[Sequence[Any]]
-) -> OnlineLogisticRegression:
+def learn_steps(learned: int, estimator: OnlineLearner, each: Sequence[Sequence[Any]]) -> OnlineLearner:
     """Several steps of `Incremental`, which change `estimator` in place, for one that has learned so many rows.
 
     The rows were written by this package, and their labels are the numbers of their classes: neither is checked again.
@@ -118,14 +116,14 @@ def learn_steps(
     return estimator
 
 
-def told(_: OnlineLogisticRegression, rows: int) -> Learned:
+def told(_: OnlineLearner, rows: int) -> Learned:
     """Word of so many rows that were learned."""
     return Learned(progress_rows=rows)
 
 
 def held_out_tally(
     block: HashedBlock,
-    blank: OnlineLogisticRegression,
+    blank: OnlineLearner,
     state: str,
     labels: Sequence[str],
     features: FeatureConfig,

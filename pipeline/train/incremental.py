@@ -20,6 +20,7 @@ from pipeline.train.block_files import StoredCsr, open_block
 from pipeline.train.checkpoints import saved_rows
 from pipeline.train.config import TrainConfig
 from pipeline.train.epoch_steps import begun, begun_again, in_steps, learn_steps, told
+from pipeline.train.learner import OnlineLearner
 from pipeline.train.logistic import OnlineLogisticRegression
 from pipeline.train.order import shuffled
 from pipeline.train.shards import Shard
@@ -33,7 +34,7 @@ def class_weights(counts: Sequence[int], train: TrainConfig) -> Mapping[int, flo
     return {number: rows / (len(counts) * count) for number, count in enumerate(counts)}
 
 
-def new_estimator(counts: Sequence[int], train: TrainConfig) -> OnlineLogisticRegression:
+def new_estimator(counts: Sequence[int], train: TrainConfig) -> OnlineLearner:
     """The estimator of these settings, which has learned nothing yet.
 
     Parameters
@@ -43,7 +44,7 @@ def new_estimator(counts: Sequence[int], train: TrainConfig) -> OnlineLogisticRe
     train
         The settings; their `l2` and `l1` are for the sum over all rows, the estimator's are for each row.
     """
-    return OnlineLogisticRegression(
+    return OnlineLearner(
         learning_rate=train.learning_rate,
         l2=train.l2 / sum(counts),
         l1=train.l1 / sum(counts),
@@ -78,13 +79,13 @@ def stacked(shards: Sequence[Shard], columns: int) -> tuple[da.Array, da.Array]:
 
 
 def learn_epoch(
-    blank: OnlineLogisticRegression,
+    blank: OnlineLearner,
     before: Path | None,
     shards: Sequence[Shard],
     columns: int,
     classes: int,
     execute: Execute,
-) -> OnlineLogisticRegression:
+) -> OnlineLearner:
     """The estimator after one pass over `shards` in their order.
 
     The graph is one chain, since each step needs the weights of the one before: the model goes from shard to shard,
@@ -107,11 +108,11 @@ def learn_epoch(
     """
     rows, labels = stacked(shards, columns)
 
-    def once(attempt: int) -> OnlineLogisticRegression:
-        learner = Incremental(blank, scoring="accuracy", shuffle_blocks=False)
+    def once(attempt: int) -> OnlineLearner:
+        learner = Incremental(OnlineLogisticRegression(**blank.get_params()), scoring="accuracy", shuffle_blocks=False)
         with _computed_by(execute, [shard.rows for shard in shards], blank, before, attempt):
             learner.fit(rows, labels, classes=np.arange(classes, dtype=np.int32))
-        fitted: OnlineLogisticRegression = learner.estimator_
+        fitted: OnlineLearner = learner.estimator_
         return fitted
 
     return begun_again(once)
@@ -119,7 +120,7 @@ def learn_epoch(
 
 @contextmanager
 def _computed_by(
-    execute: Execute, rows: Sequence[int], blank: OnlineLogisticRegression, before: Path | None, attempt: int
+    execute: Execute, rows: Sequence[int], blank: OnlineLearner, before: Path | None, attempt: int
 ) -> Iterator[None]:
     """While it lasts, the chain of steps that `Incremental` computes is handed to `execute`, some steps a task."""
     learned = list(accumulate(rows, initial=saved_rows(before)))

@@ -22,12 +22,12 @@ from pipeline.execute import Execute
 from pipeline.train.block_files import open_block
 from pipeline.train.checkpoints import open_estimator, saved_rows
 from pipeline.train.epoch_steps import Learned, begun_again, in_steps, require_rows
-from pipeline.train.logistic import OnlineLogisticRegression
+from pipeline.train.learner import OnlineLearner
 from pipeline.train.shards import Shard
 
 Doubles = npt.NDArray[np.float64]
 _Key: TypeAlias = tuple[str, int, int]
-_Stepped: TypeAlias = tuple[OnlineLogisticRegression, Learned]
+_Stepped: TypeAlias = tuple[OnlineLearner, Learned]
 
 #: So many lanes are merged by one task.
 _FAN_IN = 4
@@ -66,14 +66,14 @@ class LaneSums:
 
 
 def learn_epoch_in_lanes(
-    blank: OnlineLogisticRegression,
+    blank: OnlineLearner,
     before: Path | None,
     shards: Sequence[Shard],
     columns: int,
     classes: int,
     lanes: int,
     execute: Execute,
-) -> OnlineLogisticRegression:
+) -> OnlineLearner:
     """The estimator after one pass in which every lane learned its share of `shards`.
 
     Parameters are as for `learn_epoch`. A lane sees fewer rows before its weights are merged than one that learns all,
@@ -81,7 +81,7 @@ def learn_epoch_in_lanes(
     """
     shares = [share for lane in range(lanes) if (share := list(shards[lane::lanes]))]
 
-    def once(_: int) -> OnlineLogisticRegression:
+    def once(_: int) -> OnlineLearner:
         last, told, graph = _lanes(blank, _path(before), shares, columns, classes, saved_rows(before))
         total = execute("train", [Delayed(key, graph) for key in (last, *told)])[0]
         return _applied(total, lane_start(blank, _path(before), columns, classes)[0])
@@ -90,7 +90,7 @@ def learn_epoch_in_lanes(
 
 
 def _lanes(
-    blank: OnlineLogisticRegression,
+    blank: OnlineLearner,
     before: str | None,
     shares: Sequence[Sequence[Shard]],
     columns: int,
@@ -130,10 +130,10 @@ def _path(before: Path | None) -> str | None:
     return None if before is None else str(before)
 
 
-def lane_start(blank: OnlineLogisticRegression, before: str | None, columns: int, classes: int) -> _Stepped:
+def lane_start(blank: OnlineLearner, before: str | None, columns: int, classes: int) -> _Stepped:
     """The estimator that a lane begins with, which has learned nothing in it."""
     if before is None:
-        estimator = OnlineLogisticRegression(**blank.get_params())
+        estimator = OnlineLearner(**blank.get_params())
         estimator.started(np.arange(classes, dtype=np.int32), columns)
     else:
         estimator = open_estimator(blank, before)
@@ -156,7 +156,7 @@ def lane_step(before: _Stepped, shards: Sequence[Shard], learned: int) -> _Stepp
 
 def lane_sums(
     last: _Stepped,
-    blank: OnlineLogisticRegression,
+    blank: OnlineLearner,
     before: str | None,
     columns: int,
     classes: int,
@@ -182,7 +182,7 @@ def merged(sums: Sequence[LaneSums]) -> LaneSums:
     return reduce(LaneSums.merge, sums)
 
 
-def _applied(total: LaneSums, estimator: OnlineLogisticRegression) -> OnlineLogisticRegression:
+def _applied(total: LaneSums, estimator: OnlineLearner) -> OnlineLearner:
     """The estimator of before the epoch with the merged weights; what no lane has touched stays."""
     touched = total.gained > 0
     sums = np.where(touched, total.gained, 1.0)

@@ -22,7 +22,7 @@ from pipeline.train.full_batch import fit_full_batch, weights_by_class
 from pipeline.train.hashed import HashedBlock
 from pipeline.train.incremental import class_weights, epoch_order, learn_epoch, new_estimator
 from pipeline.train.lanes import learn_epoch_in_lanes
-from pipeline.train.logistic import OnlineLogisticRegression
+from pipeline.train.learner import OnlineLearner
 from pipeline.train.shards import Shard
 from pipeline.train.start import Start, started_from
 from pipeline.train.state import LearningState
@@ -197,7 +197,7 @@ class Learning:
             validation_loss=self._validation_loss(number),
         )
 
-    def _learned(self, number: int) -> OnlineLogisticRegression:
+    def _learned(self, number: int) -> OnlineLearner:
         order = epoch_order(self.shards, number - 1, self.train.seed)
         before = self.place(number - 1) if number > 1 or self.started else None
         columns, classes = len(self.weighting.buckets), len(self.counts)

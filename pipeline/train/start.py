@@ -12,7 +12,7 @@ from pipeline.errors import ModelError
 from pipeline.text.config import FeatureConfig
 from pipeline.text.tfidf import Weighting
 from pipeline.train.config import TrainConfig
-from pipeline.train.logistic import OnlineLogisticRegression
+from pipeline.train.learner import OnlineLearner
 from pipeline.train.model import TrainedModel, load_model
 from pipeline.train.state import LearningState, open_state
 from storage.store import Store
@@ -118,9 +118,7 @@ def _differing(one: FeatureConfig, other: FeatureConfig) -> list[str]:
     return [name for name in facts[0] if facts[0][name] != facts[1][name]]
 
 
-def started_from(
-    start: Start, blank: OnlineLogisticRegression, weighting: Weighting, labels: Sequence[str]
-) -> OnlineLogisticRegression:
+def started_from(start: Start, blank: OnlineLearner, weighting: Weighting, labels: Sequence[str]) -> OnlineLearner:
     """An estimator that computes what the earlier model does and learns on as that would have.
 
     Parameters
@@ -134,7 +132,7 @@ def started_from(
     labels
         The labels now, with all of the earlier model's.
     """
-    estimator = OnlineLogisticRegression(**blank.get_params())
+    estimator = OnlineLearner(**blank.get_params())
     estimator.started(np.arange(len(labels), dtype=np.int32), len(weighting.buckets))
     model, state = start.model, start.state
     rows = np.searchsorted(weighting.buckets, model.weighting.buckets)

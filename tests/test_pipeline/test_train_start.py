@@ -122,7 +122,8 @@ def test_learning_goes_on_where_it_stopped(tmp_path):
     estimator = started_from(start, blank, weighting, labels)
     targets = np.array([labels.index(label) for label in more.filter(pa.array(trains))["label"].to_pylist()])
     for _ in range(3):
-        estimator.partial_fit(weighting.weigh(hashed), targets)
+        weighed = weighting.weigh(hashed)
+        estimator.learn(weighed.indptr, weighed.indices, weighed.data, targets)
     np.testing.assert_array_equal(second.model.weights, np.ascontiguousarray(estimator.coef_.T))
     assert second.model.state.rows_seen == 2 * first.train_rows + 3 * second.train_rows
     assert second.model.state.label_rows == counts
@@ -190,8 +191,8 @@ def test_a_label_that_is_new_changes_nothing_but_by_what_is_learned(tmp_path, la
     blank = new_estimator([1, 1, 1], TrainConfig())
     estimator = started_from(start, blank, start.model.weighting, labels)
     texts = pa.array(["invoice paid", "late again", "word03"])
-    scores = estimator.decision_function(start.model.features(texts))
-    pairs = np.exp(scores[:, :2]) / np.exp(scores[:, :2]).sum(axis=1, keepdims=True)
+    three = estimator.predict_proba(start.model.features(texts))
+    pairs = three[:, :2] / three[:, :2].sum(axis=1, keepdims=True)
     np.testing.assert_allclose(pairs, start.model.predict_proba(texts), atol=1e-6)
     second = fit(after, tmp_path / "cache", start, lanes=lanes, block_rows=50)
     assert second.model.labels == labels
