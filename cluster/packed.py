@@ -68,7 +68,8 @@ def _values(value: Any) -> Iterator[Any]:
             yield from _values(argument)
     elif isinstance(value, DataNode):
         yield from _values(value.value)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
+        # A look for any mapping would have Python ask each class there is whether the value is one of it.
         for item in value.values():
             yield from _values(item)
     elif isinstance(value, (list, tuple, set, frozenset)):

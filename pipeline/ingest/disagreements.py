@@ -101,10 +101,9 @@ def _row_at(place: Span | str, columns: Sequence[str], source: str, position: in
         table = pq.read_table(place, columns=columns)
     else:
         table = read_span(place.file, place.start, place.stop, columns)
-    at = np.flatnonzero(np.asarray(table[frame.POSITION]) == position)
-    rows = table.take(pa.array(at))
-    here = [i for i, name in enumerate(rows[frame.SOURCE].to_pylist()) if name == source]
-    return rows.slice(here[0], 1)
+    at = np.flatnonzero(np.asarray(table[frame.POSITION]) == position).tolist()
+    here = next(row for row in at if table[frame.SOURCE][row].as_py() == source)
+    return table.slice(here, 1)
 
 
 def _place(source: Any, position: int) -> str:

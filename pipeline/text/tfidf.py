@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,10 +56,10 @@ def _damped(count: float, sublinear: bool) -> float:
     return -size if count < 0 else size
 
 
-#: What the counts from -128 to 127 weigh, by whether counts are damped: looked up, since almost all are among them.
-_SMALL = {
-    sublinear: np.array([_damped(count - 128.0, sublinear) for count in range(256)]) for sublinear in (False, True)
-}
+@cache
+def _small(sublinear: bool) -> npt.NDArray[np.float64]:
+    """What the counts from -128 to 127 weigh, damped or not: looked up, since almost all are among them."""
+    return read_only(np.array([_damped(count - 128.0, sublinear) for count in range(256)]))
 
 
 @inlined
@@ -257,7 +258,7 @@ class Weighting:
                 read_only(part.chosen),
                 read_only(places),
                 read_only(places.view(np.float32)),
-                read_only(_SMALL[self.features.sublinear_tf]),
+                _small(self.features.sublinear_tf),
                 self.features.sublinear_tf,
                 _NORMS[self.features.norm],
                 first,

@@ -4,6 +4,7 @@ Built from `str.lower`, `str.isalnum` and `str.isspace` themselves, so that comp
 Python's (and so with scikit-learn's) in every version of Unicode.
 """
 
+import re
 import sys
 from functools import cache
 from typing import NamedTuple
@@ -55,31 +56,48 @@ class UnicodeTables(NamedTuple):
     kinds: npt.NDArray[np.uint8]
 
 
+def _points(characters: str) -> npt.NDArray[np.uint32]:
+    return np.frombuffer(characters.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def _characters(points: npt.NDArray[np.uint32]) -> str:
+    return points.tobytes().decode("utf-32-le", "surrogatepass")
+
+
 def _lower(characters: str) -> npt.NDArray[np.uint32]:
-    special = {DOTTED_CAPITAL_I: " ", CAPITAL_SIGMA: " "}
-    lowered = characters.translate(special).lower().encode("utf-32-le", "surrogatepass")
-    lower = np.frombuffer(lowered, np.uint32).copy()
+    special = (DOTTED_CAPITAL_I, CAPITAL_SIGMA)
     for point in special:
-        lower[point] = point
+        characters = characters.replace(chr(point), " ")
+    lower = _points(characters.lower()).copy()
+    lower[list(special)] = special
     return lower
 
 
 def _ends_in_final_sigma(points: range, before: str) -> npt.NDArray[np.bool_]:
     # A space is neither cased nor ignorable, so each piece is lower-cased as if it stood alone.
-    characters = "".join(map(chr, points)).translate({DOTTED_CAPITAL_I: "I"})
-    pieces = " ".join([f"{before}{character}Σ" for character in characters]).lower()
-    step = len(before) + 3
-    lowered = np.frombuffer(pieces.encode("utf-32-le", "surrogatepass"), np.uint32)
-    return np.equal(lowered[step - 2 :: step], _FINAL_SIGMA)
+    pieces = np.empty((len(points), len(before) + 3), np.uint32)
+    pieces[:, : len(before)] = _points(before)
+    pieces[:, len(before)] = points
+    pieces[:, len(before) + 1 :] = CAPITAL_SIGMA, ord(" ")
+    characters = _characters(pieces).replace(chr(DOTTED_CAPITAL_I), "I")
+    lowered = _points(characters.lower()).reshape(pieces.shape)
+    return np.equal(lowered[:, -2], _FINAL_SIGMA)
+
+
+def _matches(pattern: str, characters: str) -> npt.NDArray[np.uint8]:
+    """1 where a character matches; regular expressions ask `str.isalnum` and `str.isspace` by these names."""
+    found = np.zeros(len(characters), np.uint8)
+    for match in re.finditer(f"{pattern}+", characters):
+        found[match.start() : match.end()] = 1
+    return found
 
 
 @cache
 def unicode_tables() -> UnicodeTables:
     """The tables of this Python's Unicode version, made on first use."""
-    characters = "".join(map(chr, range(sys.maxunicode + 1)))
-    kinds = np.fromiter(map(str.isalnum, characters), np.uint8, len(characters)) * np.uint8(WORD)
-    kinds[ord("_")] |= WORD
-    kinds |= np.fromiter(map(str.isspace, characters), np.uint8, len(characters)) * np.uint8(SPACE)
+    characters = _characters(np.arange(sys.maxunicode + 1, dtype=np.uint32))
+    kinds = _matches(r"\w", characters) * np.uint8(WORD)
+    kinds |= _matches(r"\s", characters) * np.uint8(SPACE)
     for first, last in IDEOGRAPHS:
         kinds[first : last + 1] |= (kinds[first : last + 1] & WORD) * np.uint8(IDEOGRAPH)
     # str.lower looks past ignorable code points for a cased one before the sigma.

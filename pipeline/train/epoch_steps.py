@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.errors import PipelineError
 from pipeline.text.config import FeatureConfig
+from pipeline.train.block_files import open_block
 from pipeline.train.checkpoints import open_estimator
 from pipeline.train.evaluate import Tally, tally
 from pipeline.train.hashed import HashedBlock
@@ -114,6 +118,11 @@ def learn_steps(learned: int, estimator: OnlineLearner, each: Sequence[Sequence[
             estimator.started(options["classes"], rows.shape[1])
         estimator.learn(rows.indptr, rows.indices, rows.data, labels)
     return estimator
+
+
+def labels_of(folder: str) -> npt.NDArray[np.int32]:
+    """The numbers of the classes of a shard's rows."""
+    return open_block(folder).labels
 
 
 def told(_: OnlineLearner, rows: int) -> Learned:

@@ -9,17 +9,16 @@ from typing import Any
 import dask
 import dask.array as da
 import numpy as np
-import numpy.typing as npt
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 from dask_ml.wrappers import Incremental
 from scipy import sparse
 
 from pipeline.execute import Execute
-from pipeline.train.block_files import StoredCsr, open_block
+from pipeline.train.block_files import StoredCsr
 from pipeline.train.checkpoints import saved_rows
 from pipeline.train.config import TrainConfig
-from pipeline.train.epoch_steps import begun, begun_again, in_steps, learn_steps, told
+from pipeline.train.epoch_steps import begun, begun_again, in_steps, labels_of, learn_steps, told
 from pipeline.train.learner import OnlineLearner
 from pipeline.train.logistic import OnlineLogisticRegression
 from pipeline.train.order import shuffled
@@ -71,7 +70,7 @@ def stacked(shards: Sequence[Shard], columns: int) -> tuple[da.Array, da.Array]:
     rows = tuple(shard.rows for shard in shards)
     token = dask.base.tokenize([shard.folder for shard in shards])
     features = {(f"rows-{token}", at, 0): (StoredCsr.opened, shard.folder) for at, shard in enumerate(shards)}
-    labels = {(f"labels-{token}", at): (_labels, shard.folder) for at, shard in enumerate(shards)}
+    labels = {(f"labels-{token}", at): (labels_of, shard.folder) for at, shard in enumerate(shards)}
     return (
         _array(f"rows-{token}", features, (rows, (columns,)), sparse.csr_matrix((0, 0), dtype=np.float32)),
         _array(f"labels-{token}", labels, (rows,), np.zeros(0, np.int32)),
@@ -160,7 +159,3 @@ def _renamed(part: Any, old: str, new: str) -> Any:
 
 def _array(name: str, tasks: Mapping[Any, Any], chunks: tuple[tuple[int, ...], ...], meta: Any) -> da.Array:
     return da.Array(HighLevelGraph.from_collections(name, tasks, []), name, chunks=chunks, meta=meta)
-
-
-def _labels(folder: str) -> npt.NDArray[np.int32]:
-    return open_block(folder).labels
