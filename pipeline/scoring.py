@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 
 import pyarrow as pa
@@ -290,11 +290,8 @@ def evaluate_version(
     needed = tuple(dict.fromkeys(needed))
     require_columns(snapshot.schema, needed, snapshot.version.dataset)
     plan = plan_split(snapshot, train, scratch / "split", execute) if is_trained_on(model, snapshot) else None
-    tasks = [
-        delayed(evaluate_spans, pure=False)(str(model_folder), spans, snapshot.schema, needed, columns, train, plan)
-        for spans in cut(snapshot, _BLOCK_ROWS)
-    ]
-    return merged_tallies("evaluate", tasks, len(model.labels), execute)
+    tally_of = partial(evaluate_spans, str(model_folder), snapshot.schema, needed, columns, train, plan)
+    return merged_tallies("evaluate", tally_of, cut(snapshot, _BLOCK_ROWS), len(model.labels), execute)
 
 
 def is_trained_on(model: TrainedModel, snapshot: Snapshot) -> bool:
@@ -306,12 +303,12 @@ def is_trained_on(model: TrainedModel, snapshot: Snapshot) -> bool:
 
 def evaluate_spans(
     model_folder: str,
-    spans: Sequence[Span],
     schema: pa.Schema,
     needed: Sequence[str],
     columns: tuple[str, str],
     train: TrainConfig,
     plan: SplitPlan | None,
+    spans: Sequence[Span],
 ) -> Tally:
     """The tally of one block's labelled rows; of those that test alone where a plan is given."""
     model = opened_model(model_folder)

@@ -1,7 +1,7 @@
 """Fitting calibration and thresholds on the rows that validate, which the model did not learn from."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from pipeline.text.portable_math import portable_exp, portable_log
 from pipeline.train.calibration import Calibration
 from pipeline.train.config import ThresholdConfig, TrainConfig
 from pipeline.train.decision import Decision
-from pipeline.train.evaluate import opened_model
+from pipeline.train.evaluate import in_batches, opened_model
 from pipeline.train.hashed import HashedBlock
 from pipeline.train.score_bins import BINS, ScoreBins, centre_odds, edge_chance
 from storage.compiled import kernel
@@ -53,21 +53,24 @@ def fit_temperature(model: PassedFile, blocks: Sequence[HashedBlock], folder: Pa
     """
     folder = folder / f"scores-{secrets.token_hex(4)}"
     folder.mkdir(parents=True)
-    tasks = [
-        task_of(write_scores, model, block, folder / f"{number:08d}")
-        for number, block in enumerate(block for block in blocks if block.validation_rows)
-    ]
-    places: list[str] = execute("calibrate", tasks)
+    held = {folder / f"{number:08d}": block for number, block in enumerate(filter(_validates, blocks))}
+    tasks = [task_of(write_scores, model, dict(batch)) for batch in in_batches(list(held.items()))]
+    places = [place for batch in execute("calibrate", tasks) for place in batch]
     scale: float = execute("calibrate", [task_of(best_scale, places)])[0]
     return Calibration(method="temperature", scale=scale)
 
 
-def write_scores(passed: PassedFile, block: HashedBlock, place: Path) -> str:
-    """Where the scores and label numbers of one block's rows that validate are: two files that start so."""
+def _validates(block: HashedBlock) -> bool:
+    return block.validation_rows > 0
+
+
+def write_scores(passed: PassedFile, blocks: Mapping[Path, HashedBlock]) -> list[str]:
+    """Where the scores and label numbers of each block's rows that validate are: two files that start so."""
     model = opened_model(passed.path)
-    np.save(f"{place}.scores.npy", model.scores(block.validation_matrix()))
-    np.save(f"{place}.targets.npy", block.validation_targets(model.labels).astype(np.int64))
-    return str(place)
+    for place, block in blocks.items():
+        np.save(f"{place}.scores.npy", model.scores(block.validation_matrix()))
+        np.save(f"{place}.targets.npy", block.validation_targets(model.labels).astype(np.int64))
+    return list(map(str, blocks))
 
 
 def best_scale(places: Sequence[str]) -> float:

@@ -131,12 +131,12 @@ def told(_: OnlineLearner, rows: int) -> Learned:
 
 
 def held_out_tally(
-    block: HashedBlock,
     blank: OnlineLearner,
     state: str,
     labels: Sequence[str],
     features: FeatureConfig,
     weighting_folder: Path,
+    block: HashedBlock,
     *,
     validation: bool = False,
 ) -> Tally:
@@ -144,3 +144,8 @@ def held_out_tally(
     counts, texts = block.held_out(validation=validation)
     weighted = open_weighting(features, weighting_folder).weigh(counts)
     return tally(open_estimator(blank, state).predict_proba(weighted), texts, labels)
+
+
+def each_tally(tally_of: Callable[[HashedBlock], Tally], blocks: Sequence[HashedBlock]) -> tuple[Tally, ...]:
+    """The tallies of several blocks, in order."""
+    return tuple(map(tally_of, blocks))

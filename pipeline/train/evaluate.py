@@ -1,9 +1,9 @@
 """How good a model is on the rows that test: counts that merge block by block, and the figures made from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, reduce
-from typing import Any
+from functools import lru_cache, partial, reduce
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,10 @@ from pipeline.train.score_bins import ScoreBins, calibration_figures, curves_of
 
 #: Probabilities are kept above this before their logarithm is taken, as scikit-learn does.
 _LEAST = float(np.finfo(np.float64).eps)
-#: So many tallies are merged by one task.
-_FAN_IN = 8
+#: So many tallies are merged by one task; more than so many are taken in batches of as many.
+_FAN_IN, _MANY = 8, 256
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,25 +237,38 @@ def evaluate(
     model: PassedFile, blocks: Sequence[HashedBlock], classes: int, execute: Execute, *, validation: bool = False
 ) -> Tally:
     """The tally of the test rows of all blocks, or of those that validate, merged in the order of the blocks."""
-    stage = "calibrate" if validation else "evaluate"
-    tasks = [
-        task_of(evaluate_block, model, block, validation=validation)
-        for block in blocks
-        if (block.validation_rows if validation else block.test_rows)
-    ]
-    return merged_tallies(stage, tasks, classes, execute)
+    held = [block for block in blocks if (block.validation_rows if validation else block.test_rows)]
+    tally_of = partial(evaluate_block, model, validation=validation)
+    return merged_tallies("calibrate" if validation else "evaluate", tally_of, held, classes, execute)
 
 
-def merged_tallies(stage: str, tasks: Sequence[Any], classes: int, execute: Execute) -> Tally:
-    """The tallies that `tasks` give, merged in a fixed tree by tasks of their own: no process ever holds them all."""
-    if not tasks:
+def in_batches(items: Sequence[_Item]) -> list[Sequence[_Item]]:
+    """The items in order, so many together as one task looks at: one, or as many as are merged where they are many.
+
+    A scheduler keeps something of each task, which shall not grow with the data as blocks do.
+    """
+    size = 1 if len(items) <= _MANY else _FAN_IN
+    return [items[at : at + size] for at in range(0, len(items), size)]
+
+
+def merged_tallies(
+    stage: str, tally_of: Callable[[_Item], Tally], items: Sequence[_Item], classes: int, execute: Execute
+) -> Tally:
+    """The tallies that `tally_of` gives of `items`, merged in a fixed tree by tasks: no process ever holds them all."""
+    if not items:
         return Tally.empty(classes)
-    level = list(tasks)
+    tasks = [task_of(_tallied, tally_of, batch) for batch in in_batches(items)]
+    level: list[Any] = list(tasks)
+    # A batch of several is a whole branch of the tree.
     while len(level) > 1:
         level = [delayed(_merged, pure=False)(level[at : at + _FAN_IN]) for at in range(0, len(level), _FAN_IN)]
     told = [delayed(_told, pure=False)(task) for task in tasks]
     total: Tally = execute(stage, [level[0], *told])[0]
     return total
+
+
+def _tallied(tally_of: Callable[[_Item], Tally], items: Sequence[_Item]) -> Tally:
+    return reduce(Tally.merge, map(tally_of, items))
 
 
 def _merged(parts: Sequence[Tally]) -> Tally:

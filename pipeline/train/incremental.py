@@ -136,7 +136,9 @@ def _computed_by(
         parts = in_steps(range(last + 1))
         for part in parts:
             each = [tasks.pop((name, step)) for step in part]
-            tasks[name, part[-1]] = (learn_steps, learned[part[0]], each[0][1], [list(one[2:]) for one in each])
+            # Shards are opened by the task that learns them.
+            opened = [[*(tasks.pop(key) for key in one[2:4]), *one[4:]] for one in each]
+            tasks[name, part[-1]] = (learn_steps, learned[part[0]], each[0][1], opened)
         reports = {
             (f"told-{name}", at): (told, (name, part[-1]), sum(rows[step] for step in part))
             for at, part in enumerate(parts)

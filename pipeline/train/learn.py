@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import orjson
-from dask import delayed
 
-from pipeline.execute import Execute
+from pipeline.execute import Execute, task_of
 from pipeline.text.tfidf import Weighting
 from pipeline.train.checkpoints import is_saved, open_estimator, save_estimator
 from pipeline.train.config import TrainConfig
-from pipeline.train.epoch_steps import held_out_tally
-from pipeline.train.evaluate import Tally
+from pipeline.train.epoch_steps import each_tally, held_out_tally
+from pipeline.train.evaluate import Tally, in_batches
 from pipeline.train.full_batch import fit_full_batch, weights_by_class
 from pipeline.train.hashed import HashedBlock
 from pipeline.train.incremental import class_weights, epoch_order, learn_epoch, new_estimator
@@ -209,21 +209,18 @@ class Learning:
         held = [block for block in self.blocks if block.validation_rows]
         if not held:
             return None
-        tasks = [
-            delayed(held_out_tally, pure=False)(
-                block,
-                self.blank,
-                str(self.place(number)),
-                tuple(self.labels),
-                self.weighting.features,
-                self.places.parent,
-                validation=True,
-            )
-            for block in held
-        ]
+        tally_of = partial(
+            held_out_tally,
+            self.blank,
+            str(self.place(number)),
+            tuple(self.labels),
+            self.weighting.features,
+            self.places.parent,
+            validation=True,
+        )
         total = Tally.empty(len(self.labels))
-        for part in self.execute("train", tasks):
-            total = total.merge(part)
+        for parts in self.execute("train", [task_of(each_tally, tally_of, batch) for batch in in_batches(held)]):
+            total = reduce(Tally.merge, parts, total)
         return total.loss / total.rows
 
 

@@ -2,10 +2,9 @@
 
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from dask import delayed
 
 from pipeline.execute import Execute
 from pipeline.text.tfidf import Weighting
@@ -48,12 +47,9 @@ def learning_curve(
             part = order[seen:stop]
             save_estimator(learn_epoch(blank, before, part, len(weighting.buckets), len(labels), execute), place)
         seen, before = stop, place
-        tasks = [
-            delayed(held_out_tally, pure=False)(block, blank, str(place), tuple(labels), weighting.features, folder)
-            for block in blocks
-            if block.test_rows
-        ]
-        figures = metrics(merged_tallies("evaluate", tasks, len(labels), execute), labels)
+        tally_of = partial(held_out_tally, blank, str(place), tuple(labels), weighting.features, folder)
+        held = [block for block in blocks if block.test_rows]
+        figures = metrics(merged_tallies("evaluate", tally_of, held, len(labels), execute), labels)
         rows = sum(shard.rows for shard in order[:stop])
         points.append({"rows": rows, **{name: figures[name] for name in ("accuracy", "macro_f1", "log_loss")}})
     shutil.rmtree(places, ignore_errors=True)

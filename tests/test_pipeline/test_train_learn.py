@@ -8,6 +8,7 @@ from oracles_text import snapshot_of
 from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression
 
+from cluster.task_content import merged_graph
 from pipeline.execute import run_here
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
@@ -39,6 +40,38 @@ def fit(table, folder, *, execute=run_here, cache="cache", features=None, **trai
     settings = TrainConfig.model_validate({"block_rows": 60, **train})
     snapshot = snapshot_of(table, folder / "store")
     return fit_model(snapshot, features or FeatureConfig(bits=14), settings, folder / cache, execute, LINEAGE)
+
+
+class Counting:
+    """Runs tasks, and counts what a scheduler would hold at once."""
+
+    def __init__(self):
+        self.most = {}
+
+    def __call__(self, stage, tasks, *, sizes=None):
+        self.most[stage] = max(self.most.get(stage, 0), len(merged_graph(tasks)))
+        return run_here(stage, tasks)
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_many_blocks_make_few_tasks_and_the_same_figures_as_a_task_a_block(tmp_path, monkeypatch, lanes):
+    settings = {
+        "block_rows": 2,
+        "lanes": lanes,
+        "epochs": 2,
+        "calibration": "temperature",
+        "threshold": {"target": "f1"},
+    }
+    settings |= {"split": {"test": 0.5}, "validation": 0.5}
+    table, counting = tickets(1400), Counting()
+    few = fit(table, tmp_path, execute=counting, **settings)
+    assert set(counting.most) == {"features", "weigh", "train", "calibrate", "evaluate", "explain"}
+    assert max(counting.most.values()) < 0.35 * 700
+    monkeypatch.setattr("pipeline.train.evaluate._MANY", 10**6)
+    many = fit(table, tmp_path, **settings)
+    assert many.model.sha256 == few.model.sha256
+    assert many.metrics == few.metrics
+    assert many.evaluation["course"] == few.evaluation["course"]
 
 
 class CutOffError(Exception):
