@@ -60,7 +60,8 @@ def unfit_name(name: str) -> str:
 
 def alive(table: pa.Table) -> npt.NDArray[np.bool_]:
     """Which rows have no fate yet, shape (rows,)."""
-    return np.asarray(pc.is_null(table[FATE]))
+    fates = table[FATE]
+    return np.ones(len(fates), np.bool_) if fates.null_count == len(fates) else np.asarray(pc.is_null(fates))
 
 
 def selected(table: pa.Table, which: npt.NDArray[np.bool_], columns: Sequence[str]) -> pa.Table:

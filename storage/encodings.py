@@ -69,8 +69,9 @@ def _sample(table: pa.Table) -> pa.Table:
 
 
 def _smallest(column: pa.Table) -> Encoding:
-    ways = _ways(column)
-    best = next(ways)
+    best, *ways = _ways(column)
+    if not ways:
+        return best
     least = _size(column, best)
     for one in ways:
         size = _size(column, one)

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from storage.compiled import kernel
 from storage.murmur import mixed, murmur128
@@ -38,7 +37,18 @@ def text_buffers(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[An
     first = texts.offset * np.dtype(kind).itemsize
     at = np.frombuffer(offsets, kind, count + 1, first)
     content = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
-    return content, at, np.asarray(pc.is_valid(texts))
+    return content, at, valid_rows(texts)
+
+
+def valid_rows(array: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which rows are not null, shape (rows,)."""
+    bits, count = array.buffers()[0], len(array)
+    if array.null_count == 0 or bits is None:
+        return np.full(count, array.null_count == 0)
+    # Arrow turns them into bytes one by one.
+    first = array.offset // 8
+    unpacked = np.unpackbits(np.frombuffer(bits, np.uint8)[first:], bitorder="little").view(np.bool_)
+    return unpacked[array.offset - 8 * first :][:count]
 
 
 def extend_keys(keys: npt.NDArray[np.uint64], texts: pa.ChunkedArray) -> None:

@@ -60,12 +60,14 @@ def normal_form(name: str) -> Form:
     of a character never changes in later versions.
     """
     points = np.concatenate([np.arange(first, last) for first, last in _ASKED])
-    characters = [chr(point) for point in points.tolist()]
-    asked = pa.array(characters)
+    characters = "".join(map(chr, points.tolist()))
+    asked = _one_by_one(characters, points)
     normal = pc.utf8_normalize(asked, name)
     own = np.asarray(pc.equal(asked, normal))
     composed = _composed_with_earlier(characters)
-    bound = np.array([c in composed or unicodedata.combining(c) != 0 or not _is_known(c) for c in characters])
+    bound = np.fromiter(
+        (c in composed or unicodedata.combining(c) != 0 or not _is_known(c) for c in characters), np.bool_, len(points)
+    )
     kinds = np.full(_POINTS, HARD, np.uint8)
     for first, last in _SURE:
         kinds[first:last] = INERT
@@ -83,7 +85,14 @@ def normal_form(name: str) -> Form:
     return Form(kinds, places, np.frombuffer(bytes(values), np.uint8))
 
 
-def _composed_with_earlier(characters: list[str]) -> set[str]:
+def _one_by_one(characters: str, points: npt.NDArray[np.int64]) -> pa.Array:
+    """Each character, beyond ASCII, as a text of its own, without an object of Python's for each."""
+    widths = 2 + (points >= 0x800) + (points >= 0x10000)
+    ends = pa.py_buffer(np.concatenate([[0], np.cumsum(widths)]).astype(np.int32))
+    return pa.Array.from_buffers(pa.string(), len(points), [None, ends, pa.py_buffer(characters.encode())])
+
+
+def _composed_with_earlier(characters: str) -> set[str]:
     pairs = (unicodedata.decomposition(c).split() for c in characters)
     return {chr(int(pair[1], 16)) for pair in pairs if len(pair) == 2 and not pair[0].startswith("<")}
 

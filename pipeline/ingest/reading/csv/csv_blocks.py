@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.ingest.dedupe.murmur import text_buffers
 from pipeline.ingest.reading.csv.dialect import LINES
 from pipeline.ingest.reading.csv.strays import set_strays_apart
 from pipeline.ingest.reading.csv.tokenizer import Records, find_records, text_columns
@@ -56,16 +57,24 @@ def repeats(header: Sequence[str], columns: Sequence[pa.Array]) -> npt.NDArray[n
     columns
         The columns below it, each of shape (rows,).
     """
+    again = np.zeros(len(columns[0]) if columns else 0, np.bool_)
     if len(header) < 2 or len(header) != len(columns) or not all(header):
-        return np.zeros(len(columns[0]) if columns else 0, np.bool_)
+        return again
+    # Hardly any other row has fields as long as all of these.
+    alike = ~again
+    for name, column in zip(header[1:], columns[1:], strict=True):
+        alike &= np.diff(text_buffers(column)[1]) == len(name.encode())
+    places = np.flatnonzero(alike)
+    if not places.size:
+        return again
+    columns = [column.take(pa.array(places)) for column in columns]
     # Each of the files may have had a byte order mark, and then a quote that no longer comes first.
     first = header[0].strip("\ufeff").strip('"')
     rows = pc.is_in(columns[0], pa.array([header[0], first, f"\ufeff{first}", f'\ufeff"{first}"']))
     for name, column in zip(header[1:], columns[1:], strict=True):
-        if not pc.any(rows).as_py():
-            break
         rows = pc.and_(rows, pc.equal(column, name).fill_null(False))
-    return np.asarray(rows)
+    again[places] = np.asarray(rows)
+    return again
 
 
 def source_positions(piece: Piece, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
