@@ -130,6 +130,26 @@ def told(_: OnlineLearner, rows: int) -> Learned:
     return Learned(progress_rows=rows)
 
 
+def held_out_tallies(
+    blank: OnlineLearner,
+    state: str,
+    labels: Sequence[str],
+    features: FeatureConfig,
+    weighting_folder: Path,
+    blocks: Sequence[HashedBlock],
+    *,
+    validation: bool = False,
+) -> tuple[Tally, ...]:
+    """The tally of each block's rows that test, or of those that validate, by an estimator on disk, opened once."""
+    weighting, estimator = open_weighting(features, weighting_folder), open_estimator(blank, state)
+    places = weighting.places()
+    tallies = []
+    for block in blocks:
+        counts, texts = block.held_out(validation=validation)
+        tallies.append(tally(estimator.predict_proba(weighting.weigh(counts, places)), texts, labels))
+    return tuple(tallies)
+
+
 def held_out_tally(
     blank: OnlineLearner,
     state: str,
@@ -137,15 +157,6 @@ def held_out_tally(
     features: FeatureConfig,
     weighting_folder: Path,
     block: HashedBlock,
-    *,
-    validation: bool = False,
 ) -> Tally:
-    """The tally of one block's rows that test, or of those that validate, by an estimator on disk."""
-    counts, texts = block.held_out(validation=validation)
-    weighted = open_weighting(features, weighting_folder).weigh(counts)
-    return tally(open_estimator(blank, state).predict_proba(weighted), texts, labels)
-
-
-def each_tally(tally_of: Callable[[HashedBlock], Tally], blocks: Sequence[HashedBlock]) -> tuple[Tally, ...]:
-    """The tallies of several blocks, in order."""
-    return tuple(map(tally_of, blocks))
+    """The tally of one block's rows that test, as `held_out_tallies` gives it."""
+    return held_out_tallies(blank, state, labels, features, weighting_folder, [block])[0]

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import reduce
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,22 @@ from pipeline.execute import Execute, task_of
 from pipeline.text.tfidf import Weighting
 from pipeline.train.checkpoints import is_saved, open_estimator, save_estimator
 from pipeline.train.config import TrainConfig
-from pipeline.train.epoch_steps import each_tally, held_out_tally
-from pipeline.train.evaluate import Tally, in_batches
+from pipeline.train.epoch_steps import held_out_tallies
+from pipeline.train.evaluate import Tally
 from pipeline.train.full_batch import fit_full_batch, weights_by_class
 from pipeline.train.hashed import HashedBlock
 from pipeline.train.incremental import class_weights, epoch_order, learn_epoch, new_estimator
 from pipeline.train.lanes import learn_epoch_in_lanes
 from pipeline.train.learner import OnlineLearner
+from pipeline.train.order import even_parts
 from pipeline.train.shards import Shard
 from pipeline.train.start import Start, started_from
 from pipeline.train.state import LearningState
 
 #: A validation loss must fall by this share to count as better.
 _BETTER = 1e-4
+#: Blocks whose rows that validate one task scores at most, and tasks that few blocks are spread over.
+_SCORED_BLOCKS, _LEAST_SCORING = 8, 4
 #: Changes when the same settings lead to other states.
 _FORMAT = 2
 #: What a checkpoint does not depend on: how many epochs follow, what is done with them, and the columns' names.
@@ -209,18 +212,12 @@ class Learning:
         held = [block for block in self.blocks if block.validation_rows]
         if not held:
             return None
-        tally_of = partial(
-            held_out_tally,
-            self.blank,
-            str(self.place(number)),
-            tuple(self.labels),
-            self.weighting.features,
-            self.places.parent,
-            validation=True,
-        )
+        scored_by = self.blank, str(self.place(number)), tuple(self.labels), self.weighting.features, self.places.parent
+        parts = even_parts(held, min(len(held), max(_LEAST_SCORING, -(-len(held) // _SCORED_BLOCKS))))
+        tasks = [task_of(held_out_tallies, *scored_by, part, validation=True) for part in parts]
         total = Tally.empty(len(self.labels))
-        for parts in self.execute("train", [task_of(each_tally, tally_of, batch) for batch in in_batches(held)]):
-            total = reduce(Tally.merge, parts, total)
+        for tallies in self.execute("train", tasks):
+            total = reduce(Tally.merge, tallies, total)
         return total.loss / total.rows
 
 
