@@ -18,6 +18,10 @@ _Longs = npt.NDArray[np.int64]
 _TINY = 1e-30
 #: Where things are in what is known of a feature with one column.
 _CLOCK, _WEIGHT, _SQUARE = np.uint64(0), np.uint64(2), np.uint64(3)
+#: The bytes of that.
+_FEATURE_BYTES = np.uint64(16)
+#: So many rows before it is learned, a row is asked for.
+_ROWS_AHEAD = 3
 
 
 @kernel
@@ -69,22 +73,59 @@ def clocks_of(state: _Floats) -> _Longs:
 
 
 @inlined
-def _foresee(bounds: _Longs, indices: _Ints, values: _Floats, order: _Longs, at: int, state: _Floats) -> None:
-    """Nothing; the row after the next in `order`, and what is known of the next one's features, are on their way."""
+def _foresee_row(bounds: _Longs, indices: _Ints, values: _Floats, order: _Longs, at: int) -> None:
+    """Nothing; the row in `order` that comes `_ROWS_AHEAD` after this one is on its way."""
     size = np.uint64(4)
-    if at + 2 < len(order):
-        row = order[at + 2]
+    if at + _ROWS_AHEAD < len(order):
+        row = order[at + _ROWS_AHEAD]
         indices_at, values_at = np.uint64(indices.ctypes.data), np.uint64(values.ctypes.data)
         for offset in range(np.uint64(bounds[row]) * size, np.uint64(bounds[row + 1]) * size, LINE_BYTES):
             prefetch(indices_at + offset)
             prefetch(values_at + offset)
+
+
+@inlined
+def _foresee_features(bounds: _Longs, indices: _Ints, order: _Longs, at: int, state: _Floats) -> None:
+    """Nothing; what is known of the next row's features is on its way."""
     if at + 1 < len(order):
         row = order[at + 1]
-        state_at, width = np.uint64(state.ctypes.data), np.uint64(state.shape[1]) * size
+        state_at, width = np.uint64(state.ctypes.data), np.uint64(state.shape[1]) * np.uint64(4)
         for item in range(np.uint64(bounds[row]), np.uint64(bounds[row + 1])):
             first = state_at + np.uint64(indices[item]) * width
             for offset in range(np.uint64(0), width, LINE_BYTES):
                 prefetch(first + offset)
+
+
+@inlined
+def _gather(
+    indices: _Ints,
+    first: np.uint64,
+    size: np.uint64,
+    next_first: np.uint64,
+    next_end: np.uint64,
+    clock: int,
+    state: _Floats,
+    clocks: _Longs,
+    weights: _Floats,
+    squares: _Floats,
+    ages: _Longs,
+) -> None:
+    """The last three arrays hold what is known of the features of one row, which have been seen now.
+
+    What is known of the next row's features is asked for item by item beside that: a processor waits for no more than
+    some tens of lines at once.
+    """
+    state_at, last = np.uint64(state.ctypes.data), np.uint64(len(indices) - 1)
+    for item in range(next_first + size, next_end):
+        prefetch(state_at + np.uint64(indices[item]) * _FEATURE_BYTES)
+    for item in range(size):
+        # Beyond the next row's end are features of another row: to ask for them does no harm.
+        prefetch(state_at + np.uint64(indices[min(next_first + item, last)]) * _FEATURE_BYTES)
+        feature = np.uint64(indices[first + item])
+        weights[item] = state[feature, _WEIGHT]
+        squares[item] = state[feature, _SQUARE]
+        ages[item] = clock - clocks[feature, _CLOCK]
+        clocks[feature, _CLOCK] = clock
 
 
 @kernel
@@ -125,17 +166,14 @@ def _learn_two_classes(
     one = np.float32(1.0)
     loss = 0.0
     for at in range(len(order)):
-        _foresee(bounds, indices, values, order, at, state)
+        _foresee_row(bounds, indices, values, order, at)
         row = order[at]
         clock += 1
         first = np.uint64(bounds[row])
         size = np.uint64(bounds[row + 1]) - first
-        for item in range(size):
-            feature = np.uint64(indices[first + item])
-            weights[item] = state[feature, _WEIGHT]
-            squares[item] = state[feature, _SQUARE]
-            ages[item] = clock - clocks[feature, _CLOCK]
-            clocks[feature, _CLOCK] = clock
+        following = order[min(at + 1, len(order) - 1)]
+        next_first, next_end = np.uint64(bounds[following]), np.uint64(bounds[following + 1])
+        _gather(indices, first, size, next_first, next_end, clock, state, clocks, weights, squares, ages)
         for item in range(size):
             pull = np.float32(ages[item] * l2 * rate)
             weights[item] = weights[item] / (one + pull / np.sqrt(squares[item]))
@@ -229,7 +267,8 @@ def learn_rows(
     one = np.float32(1.0)
     loss = 0.0
     for at in range(len(order)):
-        _foresee(bounds, indices, values, order, at, state)
+        _foresee_row(bounds, indices, values, order, at)
+        _foresee_features(bounds, indices, order, at, state)
         row = order[at]
         clock += 1
         scores[:] = intercept
