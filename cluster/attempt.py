@@ -25,6 +25,7 @@ from pipeline.config import JobConfig
 from pipeline.ingest.flow import ROWS, prepare
 from pipeline.ingest.memory_need import known_worker_bytes, worker_bytes
 from pipeline.text.config import FeatureConfig
+from storage.compiled import load_compiler
 from storage.errors import DatasetNotFoundError
 from storage.loading import load_beside, loading
 from storage.store import Store
@@ -87,7 +88,10 @@ class Attempt:
     def result(self) -> RunResult:
         """The result, once everything is committed."""
         # While workers come up and look at the input.
-        load_beside(ROWS, *([_FIT] if self.job.train is not None else []))
+        if self.job.train is None:
+            load_beside(ROWS)
+        else:
+            load_beside(ROWS, _FIT, then=load_compiler)
         self.control.tell(Kind.STARTED)
         landed = self._landed()
         inputs = "" if landed else inputs_digest(self.job)

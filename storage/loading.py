@@ -2,7 +2,7 @@
 
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 
@@ -22,16 +22,17 @@ def loading() -> Iterator[None]:
             gc.enable()
 
 
-def load_beside(*modules: str) -> None:
-    """Nothing; a thread loads these modules, one after the other.
+def load_beside(*modules: str, then: Callable[[], None] = lambda: None) -> None:
+    """Nothing; a thread loads these modules, one after the other, and what `then` loads.
 
     Whoever needs one imports it as ever, and waits for it where it is not there yet.
     """
-    threading.Thread(target=_load, args=(modules,), daemon=True, name="loading").start()
+    threading.Thread(target=_load, args=(modules, then), daemon=True, name="loading").start()
 
 
-def _load(modules: tuple[str, ...]) -> None:
+def _load(modules: tuple[str, ...], then: Callable[[], None]) -> None:
     # One that cannot be loaded is an error where it is needed.
     with loading(), suppress(Exception):
         for module in modules:
             import_module(module)
+        then()

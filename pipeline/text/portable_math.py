@@ -7,6 +7,7 @@ is what makes equal models equal. Both are good to about one unit in the last pl
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from storage.compiled import inlined, kernel
 
@@ -52,3 +53,17 @@ def portable_log(x: float) -> float:
     for term in _ARTANH_TERMS:
         result = result * square + term
     return float(2.0 * slope * result + exponent * _LN2_LOW + exponent * _LN2_HIGH)
+
+
+def portable_logs(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """`portable_log` of each value, to the same bits: for arrays, where there is nothing to compile for."""
+    mantissa, exponent = np.frexp(x)
+    small = mantissa < _SQRT_HALF
+    mantissa = np.where(small, mantissa * 2.0, mantissa)
+    exponent = exponent - small
+    slope = (mantissa - 1.0) / (mantissa + 1.0)
+    square = slope * slope
+    result = np.zeros_like(square)
+    for term in _ARTANH_TERMS:
+        result = result * square + term
+    return np.asarray(2.0 * slope * result + exponent * _LN2_LOW + exponent * _LN2_HIGH)

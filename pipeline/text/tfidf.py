@@ -12,7 +12,7 @@ from scipy import sparse
 
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import csr, read_only
-from pipeline.text.portable_math import portable_log
+from pipeline.text.portable_math import portable_log, portable_logs
 from storage.compiled import LINE_BYTES, inlined, kernel, prefetch
 
 _NORMS = {"none": 0, "l1": 1, "l2": 2}
@@ -40,12 +40,8 @@ def document_frequencies(matrix: sparse.csr_matrix) -> _Ints:
     return counts
 
 
-@kernel
 def _smooth_idf(counts: _Ints, rows: int) -> _Floats:
-    result = np.empty(len(counts), np.float32)
-    for bucket in range(len(counts)):
-        result[bucket] = portable_log((1.0 + rows) / (1.0 + counts[bucket])) + 1.0
-    return result
+    return (portable_logs((1.0 + rows) / (1.0 + counts.astype(np.float64))) + 1.0).astype(np.float32)
 
 
 @kernel

@@ -11,7 +11,7 @@ from dask import delayed
 
 from pipeline.execute import Execute, task_of
 from pipeline.passed_file import PassedFile
-from pipeline.text.portable_math import portable_log
+from pipeline.text.portable_math import portable_logs
 from pipeline.train.hashed import HashedBlock
 from pipeline.train.input_profile import InputProfile
 from pipeline.train.model import TrainedModel, load_model
@@ -144,20 +144,20 @@ def tally(
     # The last column is for rows that got no label.
     confusion = np.zeros((len(classes), len(classes) + 1), np.int64)
     unknown: dict[str, list[int]] = {}
-    loss = 0.0
     targets = np.array([places.get(label, -1) for label in labels], np.int64)
-    for row, (label, place) in enumerate(zip(labels, targets.tolist(), strict=True)):
-        if place < 0:
-            unknown.setdefault(label, [0] * (len(classes) + 1))[predicted[row]] += 1
-            loss -= portable_log(_LEAST)
-        else:
-            confusion[place, predicted[row]] += 1
-            loss -= portable_log(max(float(probabilities[row, place]), _LEAST))
+    known = targets >= 0
+    np.add.at(confusion, (targets[known], predicted[known]), 1)
+    for row in np.flatnonzero(~known).tolist():
+        unknown.setdefault(labels[row], [0] * (len(classes) + 1))[predicted[row]] += 1
+    chances = np.full(len(targets), _LEAST)
+    chances[known] = np.maximum(probabilities[known, targets[known]], _LEAST)
+    # One after the other, in the order of the rows: the last bits of a sum depend on that.
+    losses = np.add.accumulate(-portable_logs(chances))
     return Tally(
         confusion=confusion[:, :-1],
         undecided=confusion[:, -1],
         bins=ScoreBins.of(probabilities, targets) if curves else None,
-        loss=loss,
+        loss=float(losses[-1]) if len(losses) else 0.0,
         unknown={label: tuple(counts) for label, counts in sorted(unknown.items())},
     )
 

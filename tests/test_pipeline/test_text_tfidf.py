@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
-from pipeline.text.portable_math import portable_exp, portable_log
+from pipeline.text.portable_math import portable_exp, portable_log, portable_logs
 from pipeline.text.tfidf import Weighting, document_frequencies
 
 WORDS = st.sampled_from(["late", "paid", "twice", "again", "card", "lost", "refund", "slow", "the", "a", "my", "is"])
@@ -87,3 +87,9 @@ def test_portable_exp_at_its_ends(x, expected):
 @settings(max_examples=500)
 def test_portable_log(x):
     assert abs(portable_log(x) - math.log(x)) <= 2 * max(math.ulp(math.log(x)), 1e-17)
+
+
+@given(st.lists(st.floats(1e-300, 1e300), max_size=20))
+@settings(max_examples=500)
+def test_portable_logs_are_those_of_each_value_to_the_last_bit(values):
+    assert portable_logs(np.array(values)).tolist() == [portable_log(value) for value in values]
