@@ -14,12 +14,15 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from multiprocessing import connection, forkserver, get_context
 from multiprocessing.process import BaseProcess
 from typing import Any, TypedDict
 
 #: What the fork server loads.
 _LOADED = "cluster.forked"
+#: The fork server listens on a socket in a folder for temporary files, and the path of a socket has 107 bytes at most.
+_LONGEST = 70
 
 
 class Order(TypedDict):
@@ -105,6 +108,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     forking = Forking()
     if sys.platform == "linux":
+        if len(tempfile.gettempdir()) > _LONGEST:
+            tempfile.tempdir = "/tmp"  # noqa: S108 - in a folder that is made for it alone
         forkserver.set_forkserver_preload([_LOADED])
         forkserver.ensure_running()
     forking.follow(sys.stdin.fileno())

@@ -142,9 +142,9 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("moment", ["at once", "up"])
-def test_nothing_is_left_of_forks_whose_driver_is_killed(tmp_path, moment):
-    temporary = tmp_path / "tmp"
+@pytest.mark.parametrize(("moment", "folder"), [("at once", "tmp"), ("up", "tmp"), ("up", 150 * "t")])
+def test_nothing_is_left_of_forks_whose_driver_is_killed(tmp_path, moment, folder):
+    temporary = tmp_path / folder
     temporary.mkdir()
     driver = subprocess.Popen(
         [sys.executable, "-c", HOLDS_FORKS, moment],
