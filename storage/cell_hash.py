@@ -15,7 +15,7 @@ import pyarrow.types as pt
 
 from storage.compiled import kernel
 from storage.errors import SchemaMismatchError
-from storage.memory import new_array
+from storage.memory import zeros
 from storage.murmur import mixed, murmur128, rotated
 from storage.schema import stored_type
 
@@ -79,8 +79,7 @@ def cell_hashes(array: pa.Array, seeds: Words) -> Words:
 
 def column_hashes(column: pa.ChunkedArray, name: str) -> Words:
     """The hashes of all cells of a column of this name, shape (n, 2)."""
-    sums = new_array((len(column), 2), np.uint64)
-    sums.fill(0)
+    sums = zeros((len(column), 2), np.uint64)
     seeds, start = column_seeds(name), 0
     for chunk in column.chunks:
         add_cell_hashes(chunk, seeds, sums[start : start + len(chunk)])

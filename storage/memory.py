@@ -16,3 +16,10 @@ def new_array(shape: int | tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[
     dtype = np.dtype(kind)
     size = int(np.prod(shape)) * dtype.itemsize
     return np.frombuffer(pa.allocate_buffer(size), np.uint8).view(dtype).reshape(shape)
+
+
+def zeros(shape: int | tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[Any]:
+    """As `new_array`, of zeros."""
+    array = new_array(shape, kind)
+    array.fill(0)
+    return array

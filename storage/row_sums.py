@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from storage.cell_hash import Words, add_cell_hashes, column_seeds
 from storage.compiled import kernel
-from storage.memory import new_array
+from storage.memory import zeros
 from storage.murmur import mixed
 
 _LANES = 4
@@ -45,8 +45,7 @@ def row_sums(table: pa.Table, columns: Sequence[str], known: Mapping[str, Words]
     seeds = {name: column_seeds(name) for name in columns}
     start = 0
     for batch in table.select(list(columns)).to_batches(max_chunksize=_BATCH_ROWS):
-        cells = new_array((batch.num_rows, 2), np.uint64)
-        cells.fill(0)
+        cells = zeros((batch.num_rows, 2), np.uint64)
         for name in columns:
             if name in known:
                 cells += known[name][start : start + batch.num_rows]

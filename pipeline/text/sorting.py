@@ -26,12 +26,18 @@ _EACH_BYTE = np.uint64(0x0101010101010101)
 
 
 @inlined
-def _dealt(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> None:
-    # About four places a key, by its highest bits: then few keys are out of order, and those by little.
-    wide = 2
+def _width(count: int, bits: int, least: int) -> int:
+    """How many of the highest bits of a key name its drawer, at least so many where it has them."""
+    # About four drawers a key: then few keys are out of order, and those by little.
+    wide = least
     while (1 << wide) < 4 * count:
         wide += 1
-    wide = min(wide, bits)
+    return min(wide, bits)
+
+
+@inlined
+def _dealt(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> None:
+    wide = _width(count, bits, 2)
     shift = np.uint32(bits - wide)
     size = np.uint64(1 << wide)
     for place in range(size):
@@ -53,10 +59,7 @@ def _dealt(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> No
 @inlined
 def _dealt_by_bytes(keys: Keys, spare: Keys, count: int, bits: int, places: Counts) -> None:
     """As `_dealt`, for at most `_BYTE` keys, and at least eight drawers: eight counts at a time are added up."""
-    wide = 3
-    while (1 << wide) < 4 * count:
-        wide += 1
-    wide = min(wide, bits)
+    wide = _width(count, bits, 3)
     shift = np.uint32(bits - wide)
     counts, words = places.view(np.uint8), places.view(np.uint64)
     size = np.uint64(1 << wide) >> np.uint64(3)

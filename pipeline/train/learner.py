@@ -52,7 +52,7 @@ class OnlineLearner:
         return {name: getattr(self, name) for name in PARAMETERS}
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803 - scikit-learn's name
-        """Probabilities, shape (rows, classes), of CSR rows in canonical format."""
+        """Probabilities, shape (rows, classes). A learner by itself takes rows as CSR in canonical format."""
         return probabilities(self._scores(X))
 
     def learn(

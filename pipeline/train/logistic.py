@@ -124,10 +124,6 @@ class OnlineLogisticRegression(ClassifierMixin, BaseEstimator, OnlineLearner):  
         scores = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
-        """Probabilities, shape (rows, classes)."""
-        return OnlineLearner.predict_proba(self, X)
-
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
         """The likeliest class of each row, shape (rows,); the first of several."""
         scores = self._scores(X)
