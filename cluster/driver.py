@@ -13,7 +13,7 @@ from cluster.control import CANCEL, Control, JobListener
 from cluster.errors import JobCancelledError, JobStateError, LeaseLostError
 from cluster.job import Kind
 from cluster.jobs import JobFolder, Jobs
-from cluster.lease import Holder, claim
+from cluster.lease import claim
 from cluster.memory import PeakMemory
 from cluster.performance import require_bokeh
 from cluster.profiles.kept import keep_profile, kept_profile, profile_for, sized
@@ -121,11 +121,14 @@ def driving(job: JobFolder, *, own_process: bool = False) -> Iterator[Control]:
     LeaseLostError
         If another driver claims it at the same moment.
     """
-    lease = claim(job.path)
-    holder = Holder()
-    job.journal.append(Kind.CLAIMED, lease.token, host=holder.host.partition("/")[0], pid=holder.pid)
-    with PeakMemory() as memory, Control(job, lease, memory, interrupt=own_process) as control:
-        yield control
+    lease = claim(job.path, alone=own_process)
+    holder = lease.holder
+    try:
+        job.journal.append(Kind.CLAIMED, lease.token, host=holder.host.partition("/")[0], pid=holder.pid)
+        with PeakMemory() as memory, Control(job, lease, memory, interrupt=own_process) as control:
+            yield control
+    finally:
+        lease.let_go()
 
 
 def finish(

@@ -46,7 +46,7 @@ def is_alive(holder: Holder | None, heartbeat: Mapping[str, Any], token: int) ->
     token
         The holder's.
     """
-    if holder is None:
+    if holder is None or holder.done:
         return False
     if holder.here and holder.process() is None:
         return False

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -37,11 +38,17 @@ class Holder:
         Its number there.
     born
         When it was started, in seconds since 1970: numbers come again.
+    alone
+        Whether it does nothing but drive the job, so that it may be ended by force. Others are somebody's session.
+    done
+        Whether it has let go of the job, and may be busy with something else by now.
     """
 
     host: str = field(default_factory=this_host)
     pid: int = field(default_factory=os.getpid)
     born: float = field(default_factory=lambda: psutil.Process().create_time())
+    alone: bool = False
+    done: bool = False
 
     @property
     def here(self) -> bool:
@@ -49,8 +56,8 @@ class Holder:
         return self.host == this_host()
 
     def process(self) -> psutil.Process | None:
-        """The process, where it is on this machine and runs."""
-        if not self.here:
+        """The process, where it is on this machine, runs, and has not let go of the job."""
+        if self.done or not self.here:
             return None
         try:
             process = psutil.Process(self.pid)
@@ -94,14 +101,24 @@ class Lease:
         if not self.held:
             raise LeaseLostError(self.folder.name, self.token, newest_token(self.folder))
 
+    def let_go(self) -> None:
+        """Nothing; whoever looks sees that this process no longer works on the job, whatever else it does."""
+        # Where it cannot be written, or the job is gone, the end of the process says the same.
+        with suppress(OSError):
+            _let_go(self.folder, self.token).touch()
+
+
+def _let_go(folder: Path, token: int) -> Path:
+    return folder / f"lease-{token:06d}.done"
+
 
 def newest_token(folder: Path) -> int:
     """The highest token of the job in `folder`; 0 where nobody has claimed it."""
     return max((int(path.stem.removeprefix("lease-")) for path in folder.glob("lease-*.json")), default=0)
 
 
-def claim(folder: Path) -> Lease:
-    """The job in `folder` for this process.
+def claim(folder: Path, *, alone: bool = False) -> Lease:
+    """The job in `folder` for this process, see `Holder.alone`.
 
     Whether the driver before is dead, the caller has to know; if it is not, it loses the job.
 
@@ -112,7 +129,7 @@ def claim(folder: Path) -> Lease:
     DiskFullError, StoreNotWritableError
         If the claim cannot be written.
     """
-    token, holder = newest_token(folder) + 1, Holder()
+    token, holder = newest_token(folder) + 1, Holder(alone=alone)
     path = folder / f"lease-{token:06d}.json"
     with explained(path):
         aside = folder / f".lease-{os.getpid()}-{time.time_ns()}"
@@ -136,4 +153,5 @@ def holder_of(folder: Path) -> Holder | None:
     token = newest_token(folder)
     if not token:
         return None
-    return Holder(**json.loads((folder / f"lease-{token:06d}.json").read_text(encoding="utf-8")))
+    facts = json.loads((folder / f"lease-{token:06d}.json").read_text(encoding="utf-8"))
+    return Holder(**{**facts, "done": _let_go(folder, token).exists()})

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import psutil
 
@@ -81,39 +82,36 @@ def resume(jobs: Jobs, job: JobFolder) -> None:
 
 def cancel(job: JobFolder) -> JobStatus:
     """The job's status once nothing works on it any more; one that has ended stays as it is."""
-    if job.status().ended:
-        return job.status()
+    before = job.status()
+    if before.ended:
+        return before
     ask_cancel(job)
-    placed = job.status().placed
+    placed = before.placed
     if not job.alive():
         end_placed(job, placed)
     deadline = time.monotonic() + _STOPS_S
     while job.alive() and time.monotonic() < deadline:
-        if job.status().ended:
-            break
         time.sleep(_LOOK_S)
     _end_driver(job)
     end_placed(job, placed)
+    if not job.path.exists():
+        # A run without a driver of its own leaves nothing where it did not come to its end.
+        return replace(before, state=State.CANCELLED, cancelling=False, progress={}, pid=0)
     if not job.status().ended:
-        # Nobody is there to say so.
+        # Nobody is there to say so. A session that does not stop loses the job by this, and writes nothing any more.
         with driving(job) as control:
             control.tell(Kind.STOPPED)
     return job.status()
 
 
 def _end_driver(job: JobFolder) -> None:
-    """Nothing; the driver and all it started are gone, where it is on this machine and its job has not ended."""
+    """Nothing; a driver that still holds the job is gone, with all it started; somebody's session stays."""
     holder = holder_of(job.path)
-    driver = holder.process() if holder else None
-    if driver is None:
-        return
-    with suppress(psutil.TimeoutExpired):
-        # On its way out, most often.
-        driver.wait(_LOOK_S * 20 if job.status().ended else 0)
-        return
-    kill_family(driver.pid)
-    with suppress(psutil.NoSuchProcess):
-        driver.wait(_STOPS_S)
+    driver = holder.process() if holder and holder.alone else None
+    if driver is not None:
+        kill_family(driver.pid)
+        with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+            driver.wait(_STOPS_S)
 
 
 def wait(job: JobFolder, timeout_s: float | None = None) -> JobStatus:

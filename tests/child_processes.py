@@ -7,7 +7,17 @@ import sys
 import threading
 from contextlib import contextmanager
 
+import psutil
+
 DEADLINE_S = 90
+
+
+def children_running(module):
+    """The processes that this one started to run a module, and that have not ended."""
+    children = psutil.Process().children()
+    # Python waits for one that nobody waits for, such as a driver that was submitted, when it starts the next.
+    live = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in live if module in " ".join(child.cmdline())]
 
 
 @contextmanager

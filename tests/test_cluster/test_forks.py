@@ -7,6 +7,7 @@ import sys
 
 import psutil
 import pytest
+from child_processes import children_running
 from click.testing import CliRunner
 
 from benchmarks.recovery import awaited
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("cluster")
 
 def forking():
     """The processes of this one that fork servers."""
-    return [child for child in psutil.Process().children() if "cluster.forking" in " ".join(child.cmdline())]
+    return children_running("cluster.forking")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from child_processes import children_running
 from dask import delayed
 from services import PATIENCE_S, ROOT, awaited, dask_cluster, gateway, running, sshd
 
@@ -314,7 +315,7 @@ def test_a_machine_that_cannot_be_reached_says_what_ssh_said(tmp_path):
     )
     with pytest.raises(ProfileError, match=r"(?s)the workers did not start.*Connection refused"), opened(cluster):
         raise AssertionError
-    assert not [child for child in psutil.Process().children() if "cluster.serve" in " ".join(child.cmdline())]
+    assert not children_running("cluster.serve")
 
 
 def test_a_machine_without_textmill_says_what_to_do(tmp_path, bare):

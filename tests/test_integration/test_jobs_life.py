@@ -15,7 +15,8 @@ from cluster.errors import JobBusyError
 from cluster.job import Kind
 from cluster.jobs import Jobs
 from cluster.lease import holder_of
-from cluster.submit import cancel, resume, wait
+from cluster.submission import Submission
+from cluster.submit import cancel, resume, submit, wait
 from storage.store import Store
 from textmill.demo.corpus import write_corpus
 
@@ -126,6 +127,50 @@ def test_a_cancelled_job_stops_within_seconds_and_can_be_resumed(moment, job_fil
         record = Store.open(store).run(job.id)
         assert (record["dataset"]["fingerprint"], record["model"]["sha256"]) == calm
         textmill("resume", job.id, store=store, status=1)
+
+
+#: A person's Python, which goes on after its run was cancelled.
+NOTEBOOK = """
+import sys, time, textmill
+from cluster.errors import JobCancelledError
+try:
+    textmill.run(sys.argv[1], store=sys.argv[2], workers=1)
+except JobCancelledError:
+    print("cancelled", flush=True)
+sys.stdin.read()
+print("went on", flush=True)
+"""
+
+
+def test_cancelling_a_run_of_a_python_session_leaves_the_session_alone(job_file, store):
+    jobs = Jobs(Store.open(store, create=True))
+    with subprocess.Popen(
+        [sys.executable, "-c", NOTEBOOK, job_file, store], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as session:
+        try:
+            [run] = awaited(jobs.ids, "the run")
+            job = jobs.find(run)
+            awaited(lambda: happened(job, "look"), "its first stage")
+            assert cancel(job).state == "cancelled"
+            said, _ = session.communicate("", timeout=60)
+        finally:
+            session.kill()
+    assert said.split("\n")[:2] == ["cancelled", "went on"]
+
+
+def test_who_cancels_a_job_for_a_driver_that_is_not_there_can_resume_it(job_file, store, calm, monkeypatch):
+    monkeypatch.setattr("cluster.submit.place_driver", lambda jobs, job: None)
+    submission = Submission(
+        name="tickets", text=job_file.read_text(), origin=str(job_file), here=str(job_file.parent), store=str(store),
+    )  # fmt: skip
+    job = submit(submission)
+    assert cancel(job).state == "cancelled"
+    assert not job.alive()
+    monkeypatch.undo()
+    resume(Jobs(Store.open(store)), job)
+    assert wait(job, 90).state == "succeeded"
+    record = Store.open(store).run(job.id)
+    assert (record["dataset"]["fingerprint"], record["model"]["sha256"]) == calm
 
 
 def test_a_job_after_another_waits_for_it(job_file, store):
