@@ -103,6 +103,7 @@ def _linked(partition: pd.DataFrame, numbers: pd.DataFrame, work: BlockWork) -> 
     summary = BlockSummary(
         number=number,
         ledger=Ledger(read=1, kept=1),
+        aside=None,
         part=part,
         fates=(),
         fingerprint=Fingerprint.empty(),
@@ -164,7 +165,9 @@ def graph_cost(blocks: int, workers: int, folder: Path) -> GraphCost:
         one = write_part(table, staging / f"one-{at // _MOST_LINKS}.parquet")
     (staging / "one.json").write_text(json.dumps({"bytes": one.bytes, "sha256": one.sha256}))
     plan = plan_source(job.source, folder, run_here, staging / "unpacked")
-    work = BlockWork(schema=plan.schema, operations=(), checks=(), folder=str(staging), label=None, keys=None)
+    work = BlockWork(
+        schema=plan.schema, operations=(), checks=(), folder=str(staging), label=None, keys=None, waits=False
+    )
     many = [Block(index=index, pieces=plan.blocks[0].pieces) for index in range(blocks)]
     provider = provider_of(ClusterConfig(workers=workers), Places(scratch=folder / "scratch", logs=folder / "logs"))
     with Session(provider) as session:

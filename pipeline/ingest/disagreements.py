@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline import frame
 from pipeline.ingest.dedupe.resolve import Found
+from pipeline.ingest.rows_aside import RowsAside
 from storage.scan import Span, read_span
 
 _SHOWN = 60
@@ -62,7 +62,7 @@ class Disagreement:
 
 
 def disagreement(
-    found: Found, columns: Sequence[str], label: str, stored: Sequence[Span], parts: Sequence[str]
+    found: Found, columns: Sequence[str], label: str, stored: Sequence[Span], asides: Sequence[RowsAside]
 ) -> Disagreement:
     """What is known of the rows of `found` whose label is another than that of the row that survives.
 
@@ -74,15 +74,15 @@ def disagreement(
         What it compared.
     label
         The column in which rows should agree.
-    stored, parts
-        What the compared keys were taken from, in row order: rows of the stored version, then the staged files.
+    stored, asides
+        What the compared keys were taken from, in row order: rows of the stored version, then of the blocks.
     """
     examples = []
     for block, row, file, code, position in found.examples:
         wanted = [*dict.fromkeys([*columns, label, *frame.ROW_ID])]
-        repeat = pq.read_table(parts[block], columns=wanted).slice(row, 1)
+        repeat = asides[block].row(row, wanted)
         source = found.source(file, code)
-        survivor = _row_at(stored[file] if file < len(stored) else parts[file - len(stored)], wanted, source, position)
+        survivor = _row_at(stored[file] if file < len(stored) else asides[file - len(stored)], wanted, source, position)
         shown = " / ".join(str(repeat[name][0].as_py()) for name in columns)
         examples.append(
             Example(
@@ -96,14 +96,17 @@ def disagreement(
     return Disagreement(columns=tuple(columns), label=label, rows=found.conflicts, examples=tuple(examples))
 
 
-def _row_at(place: Span | str, columns: Sequence[str], source: str, position: int) -> pa.Table:
-    if isinstance(place, str):
-        table = pq.read_table(place, columns=columns)
-    else:
-        table = read_span(place.file, place.start, place.stop, columns)
-    at = np.flatnonzero(np.asarray(table[frame.POSITION]) == position).tolist()
-    here = next(row for row in at if table[frame.SOURCE][row].as_py() == source)
-    return table.slice(here, 1)
+def _row_at(place: Span | RowsAside, columns: Sequence[str], source: str, position: int) -> pa.Table:
+    if isinstance(place, RowsAside):
+        return place.row(_found(place.table(frame.ROW_ID), source, position), columns)
+    table = read_span(place.file, place.start, place.stop, columns)
+    return table.slice(_found(table, source, position), 1)
+
+
+def _found(ids: pa.Table, source: str, position: int) -> int:
+    """The number of the row with this id."""
+    at = np.flatnonzero(np.asarray(ids[frame.POSITION]) == position).tolist()
+    return next(row for row in at if ids[frame.SOURCE][row].as_py() == source)
 
 
 def _place(source: Any, position: int) -> str:

@@ -44,6 +44,9 @@ def clean_blocks(
         text=text_of(job),
         label=label_of(job),
         keys=first if isinstance(first, KeySpec) else None,
+        waits=bool(steps.passes)
+        or job.activity is not None
+        or (job.dedupe is not None and job.dedupe.near is not None),
     )
     summaries = staging_tasks(plan.blocks, work)
     while True:

@@ -1,7 +1,7 @@
 """Passes over the whole dataset: which rows repeat others, and the parts without them.
 
-Each pass looks at the rows that are still there and leaves its answer in files; the rows themselves are rewritten
-once, at the end, and only where something was taken out.
+Each pass looks at the rows that are still there and leaves its answer in files; the rows themselves are written once,
+at the end, as they stay.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from typing import Any
 
 import dask
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline import frame
 from pipeline.execute import Execute
@@ -23,10 +22,9 @@ from pipeline.ingest.dedupe.strangers import ReferenceSpec, resolve_references
 from pipeline.ingest.dedupe_config import NearConfig
 from pipeline.ingest.disagreements import Disagreement, disagreement
 from pipeline.ingest.memory_need import PASS_BYTES
-from pipeline.ingest.stage_block import BlockSummary, KeySpec, counted, repeats_of, write_block_keys, write_fates
+from pipeline.ingest.stage_block import BlockSummary, KeySpec, repeats_of, with_part, write_block_keys, write_fates
 from pipeline.ledger import DUPLICATE, FILTERED, REJECTED, Ledger
-from storage.fingerprint import fingerprint_of
-from storage.parquet import write_part
+from storage.fates import FATE_SCHEMA
 from storage.scan import DataFile, Span, file_schema, read_span, spans_of
 
 #: Stored rows that one task looks at, by what they take in their file: several times that in memory.
@@ -69,7 +67,7 @@ class Settling:
         self, summaries: Sequence[BlockSummary], stored: Sequence[DataFile], folder: Path, execute: Execute
     ) -> None:
         self._summaries = summaries
-        self._blocks = [summary for summary in summaries if summary.part is not None]
+        self._blocks = [summary for summary in summaries if summary.aside is not None]
         self._stored = tuple(span for file in stored for span in spans_of(file, STORED_BYTES))
         self._folder = folder
         self._execute = execute
@@ -98,8 +96,8 @@ class Settling:
         found = resolve_exact([*known, *new], folder, self._execute, PASS_BYTES, len(known))
         self._verdicts.append(Verdict(fate=spec.fate, reason=spec.reason, found=found))
         if spec.label is not None:
-            parts = [block.part.path for block in self._blocks if block.part is not None]
-            self.disagreements.append(disagreement(found, spec.columns, spec.label, stored, parts))
+            asides = [block.aside for block in self._blocks if block.aside is not None]
+            self.disagreements.append(disagreement(found, spec.columns, spec.label, stored, asides))
 
     def compare_texts(self, near: NearConfig, *, against_stored: bool) -> None:
         """Nothing; the rows whose text is nearly that of another are known."""
@@ -126,15 +124,15 @@ class Settling:
 
     def settled(self, label: str | None) -> list[BlockSummary]:
         """The summaries with parts, fates and counts as the passes decided; `label` is the column to count."""
-        if not any(verdict.found.duplicates for verdict in self._verdicts):
+        if not self._blocks:
             return list(self._summaries)
         verdicts = dask.delayed(tuple(self._verdicts), traverse=False)
         tasks = [
             dask.delayed(_without_repeats)(block, at, verdicts, self._folder, label)
             for at, block in enumerate(self._blocks)
         ]
-        rewritten = self._execute("settle", tasks, sizes=[block.part.bytes for block in self._blocks if block.part])
-        by_number = {summary.number: summary for summary in rewritten}
+        sizes = [block.aside.bytes for block in self._blocks if block.aside is not None]
+        by_number = {summary.number: summary for summary in self._execute("settle", tasks, sizes=sizes)}
         return [by_number.get(summary.number, summary) for summary in self._summaries]
 
     def _rows_left(self, columns: Sequence[str]) -> list[Any]:
@@ -156,12 +154,11 @@ def _stored_rows(span: Span, columns: Sequence[str]) -> pa.Table:
     return read_span(span.file, span.start, span.stop, [name for name in wanted if name in known])
 
 
-def _read_part(block: BlockSummary, columns: Sequence[str] | None) -> pa.Table:
+def _read_aside(block: BlockSummary, columns: Sequence[str] | None) -> pa.Table:
     """A block's kept rows as a frame in which all are alive."""
-    if block.part is None:
-        raise ValueError(f"block {block.number} has no part")
-    wanted = None if columns is None else [*dict.fromkeys([*columns, *frame.ROW_ID])]
-    table = pq.read_table(block.part.path, columns=wanted)
+    if block.aside is None:
+        raise ValueError(f"block {block.number} has no rows set aside")
+    table = block.aside.table(None if columns is None else [*dict.fromkeys([*columns, *frame.ROW_ID])])
     nothing = pa.nulls(table.num_rows, pa.string())
     return table.append_column(frame.FATE, nothing).append_column(frame.REASON, nothing)
 
@@ -169,7 +166,7 @@ def _read_part(block: BlockSummary, columns: Sequence[str] | None) -> pa.Table:
 def _condemned(
     block: BlockSummary, at: int, verdicts: Sequence[Verdict], columns: Sequence[str] | None = None
 ) -> pa.Table:
-    table = _read_part(block, columns)
+    table = _read_aside(block, columns)
     for verdict in verdicts:
         mask = verdict.found.of_block(at).mask(table.num_rows)
         table = frame.condemn(table, mask, verdict.fate, verdict.reason)
@@ -179,27 +176,19 @@ def _condemned(
 def _without_repeats(
     block: BlockSummary, at: int, verdicts: Sequence[Verdict], folder: Path, label: str | None
 ) -> BlockSummary:
-    """The block's summary after its repeats moved from its part to its fates."""
+    """The block's summary once its repeats are among its fates, and the other rows in its part."""
     table = _condemned(block, at, verdicts)
     fates, ledger = _fates_of_repeats(table, at, verdicts)
-    if not fates.num_rows:
-        return block
-    kept = table.filter(pa.array(frame.alive(table))).drop_columns([frame.FATE, frame.REASON])
-    content = frame.content_names(kept)
-    part = write_fates(fates, folder / f"fates-{block.number:06d}-repeats.parquet")
-    path = folder / f"settled-{block.number:06d}.parquet"
-    return replace(
-        block,
-        ledger=block.ledger.merge(ledger),
-        part=write_part(kept, path) if kept.num_rows else None,
-        fates=(*block.fates, *([part] if part else [])),
-        fingerprint=fingerprint_of(kept, content),
-        labels=counted(kept[label]) if label in content else {},
+    repeats = write_fates(fates, folder / f"fates-{block.number:06d}-repeats.parquet")
+    block = replace(
+        block, ledger=block.ledger.merge(ledger), fates=(*block.fates, *([repeats] if repeats is not None else []))
     )
+    stored = [name for name in table.column_names if name not in (frame.FATE, frame.REASON)]
+    return with_part(block, frame.selected(table, frame.alive(table), stored), folder, label)
 
 
 def _fates_of_repeats(table: pa.Table, at: int, verdicts: Sequence[Verdict]) -> tuple[pa.Table, Ledger]:
-    fates, ledger = [], Ledger()
+    fates, ledger = [FATE_SCHEMA.empty_table()], Ledger()
     content = table.drop_columns([frame.FATE, frame.REASON])
     for verdict in verdicts:
         repeats = verdict.found.of_block(at)

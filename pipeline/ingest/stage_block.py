@@ -1,8 +1,9 @@
 """One block from frame to files: cleaned, checked, its kept rows and its fates written aside, and a summary."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from pipeline.ingest.operations import Operation, clean
 from pipeline.ingest.operations.operation import TEXT_COLUMN
 from pipeline.ingest.reading.shape import FileTally, tally_files
 from pipeline.ingest.row_records import records_of
+from pipeline.ingest.rows_aside import RowsAside, set_aside
 from pipeline.ledger import Ledger
 from storage.cell_hash import column_hashes
 from storage.fates import FATE_SCHEMA
@@ -75,6 +77,8 @@ class BlockWork:
         The column to count values of; None for none.
     keys
         The first pass over the whole dataset; its keys are written while the rows are at hand.
+    waits
+        Whether passes over the whole dataset come, which may take more rows out: the rows are set aside for them.
     """
 
     schema: pa.Schema
@@ -83,6 +87,7 @@ class BlockWork:
     folder: str
     label: str | None
     keys: KeySpec | None
+    waits: bool
     text: str = TEXT_COLUMN
 
 
@@ -96,14 +101,16 @@ class BlockSummary:
         Which block of the plan.
     ledger
         Fates so far; rows that repeat others are still among the kept.
+    aside
+        The kept rows as long as passes over the whole dataset have to look at them; None where there are none.
     part
-        The kept rows; None where there are none.
+        The kept rows, for good; None where there are none, or not yet.
     fates
         The rows with a fate; None where there are none.
     fingerprint
-        Of the kept rows.
+        Of the kept rows, once that is for good.
     labels
-        Kept rows by label.
+        Kept rows by label, likewise.
     sources
         Records read by source file.
     tallies
@@ -120,6 +127,7 @@ class BlockSummary:
 
     number: int
     ledger: Ledger
+    aside: RowsAside | None
     part: StagedPart | None
     fates: tuple[StagedPart, ...]
     fingerprint: Fingerprint
@@ -174,24 +182,56 @@ def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
     content = frame.content_names(table)
     kept, dead = frame.selected(table, alive, [*content, *frame.ROW_ID]), table.filter(pa.array(~alive))
     fates = write_fates(fates_of(dead), folder / f"fates-{number:06d}.parquet")
-    part = None
-    if kept.num_rows:
-        part = write_part(kept, folder / f"part-{number:06d}.parquet")
+    aside = set_aside(kept, folder / f"rows-{number:06d}.arrow") if work.waits and kept.num_rows else None
     # The texts are most of the bytes: they are hashed once, for the fingerprint and for the sample.
     known = {work.text: column_hashes(kept[work.text], work.text)} if work.text in content else {}
-    return BlockSummary(
+    summary = BlockSummary(
         number=number,
         ledger=Ledger(read=read, kept=kept.num_rows, **_dead_counts(dead)),
-        part=part,
+        aside=aside,
+        part=None,
         fates=(fates,) if fates else (),
-        fingerprint=fingerprint_of(kept, content, known),
-        labels=counted(kept[work.label]) if work.label in content else {},
+        fingerprint=Fingerprint.empty(),
+        labels={},
         sources={name: tallies[name].records for name in sorted(tallies)},
         tallies=tallies,
         changed=cleaned.changed,
         counts=checked.counts,
         keys=write_block_keys(kept, number, work.keys, folder / "pass-0") if work.keys else None,
         sample=_write_sample(kept, number, work, known.get(work.text)),
+    )
+    return summary if work.waits else with_part(summary, kept, folder, work.label, known)
+
+
+def with_part(
+    summary: BlockSummary,
+    kept: pa.Table,
+    folder: Path,
+    label: str | None,
+    known: Mapping[str, npt.NDArray[np.uint64]] = MappingProxyType({}),
+) -> BlockSummary:
+    """The summary of a block whose kept rows are for good these, written to `folder`.
+
+    Parameters
+    ----------
+    summary
+        All else about it.
+    kept
+        The rows, with the columns that are stored.
+    folder
+        The staging folder.
+    label
+        The column to count values of; None for none.
+    known
+        Hashes of columns of `kept` that someone has made already.
+    """
+    content = frame.content_names(kept)
+    return replace(
+        summary,
+        aside=None,
+        part=write_part(kept, folder / f"part-{summary.number:06d}.parquet") if kept.num_rows else None,
+        fingerprint=fingerprint_of(kept, content, known),
+        labels=counted(kept[label]) if label in content else {},
     )
 
 

@@ -116,8 +116,9 @@ def test_work_that_was_kept_is_not_done_again(corpus, tmp_path):
     store = Store.open(tmp_path / "store", create=True)
     job = submitted(store, corpus)
     drive(store, job.id, "cluster.outcome.Outcome.save", "before")
-    kept = {path: path.stat().st_mtime_ns for path in store.staging(job.id).glob("part-*.parquet")}
-    assert kept
+    staged = [path for name in ("rows-*.arrow", "part-*.parquet") for path in store.staging(job.id).glob(name)]
+    kept = {path: path.stat().st_mtime_ns for path in staged}
+    assert {path.suffix for path in kept} == {".arrow", ".parquet"}
     drive(store, job.id, "cluster.attempt.commit", "before")
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 

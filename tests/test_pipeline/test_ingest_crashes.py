@@ -152,7 +152,13 @@ def test_an_examination_of_a_healthy_block_finds_nothing(place):
     job = job_of(place, ["one", "two"])
     plan = plan_source(job.source, place, run_here, place / "unpacked")
     work = BlockWork(
-        schema=plan.schema, operations=job.clean, checks=(), folder=str(place / "staging"), label=None, keys=None
+        schema=plan.schema,
+        operations=job.clean,
+        checks=(),
+        folder=str(place / "staging"),
+        label=None,
+        keys=None,
+        waits=False,
     )
     assert examine_block(plan.blocks[0], work, 0) == ()
     assert known_crashes(place / "staging") == frozenset()

@@ -50,6 +50,7 @@ def staged(blocks, folder, passes, operations=NO_EMPTY_TEXT):
         folder=str(folder),
         label="label",
         keys=passes[0] if passes else None,
+        waits=bool(passes),
     )
     start = 0
     summaries = []
@@ -179,7 +180,9 @@ def test_stored_files_are_looked_at_piece_by_piece(tmp_path, monkeypatch):
     part = write_part(stored, tmp_path / "old.parquet")
     file = DataFile(path=part.path, rows=part.rows, bytes=part.bytes)
     monkeypatch.setattr(settle, "STORED_BYTES", part.bytes // 2)
-    work = BlockWork(schema=CONTENT, operations=(), checks=(), folder=str(tmp_path), label="label", keys=LABELLED)
+    work = BlockWork(
+        schema=CONTENT, operations=(), checks=(), folder=str(tmp_path), label="label", keys=LABELLED, waits=True
+    )
     summary = stage_block(framed([("d", "y"), ("f", "x"), ("f", "x"), ("e", "x")]), 0, work)
     settling = Settling([summary], (file,), tmp_path, run_here)
     settling.compare_keys(LABELLED)
