@@ -26,11 +26,10 @@ from benchmarks.harness.tables import markdown
 from benchmarks.train import lay_out
 from benchmarks.zipf_corpus import zipf_rows
 from pipeline.execute import run_here
-from pipeline.passed_file import PassedFile
 from pipeline.text.config import FeatureConfig
 from pipeline.train.block_files import open_block, write_block
 from pipeline.train.config import TrainConfig
-from pipeline.train.full_batch import Slope, added, shard_slope
+from pipeline.train.full_batch import SlopeFile, add_slopes, shard_slope
 from pipeline.train.hashed import _added, _counted, hash_batch
 from pipeline.train.incremental import new_estimator
 from pipeline.train.lanes import LaneSums, merged
@@ -42,7 +41,7 @@ NETWORK_BYTES_S, TASK_S = 1e9, 0.003
 WORKERS = (1, 2, 10, 100, 1_000)
 _FEATURES, _ROWS, _TIMES = 1 << 20, 16_384, 3
 #: As in `pipeline.train.hashed`, and in `pipeline.train.lanes` and `pipeline.train.full_batch`.
-_COUNTS_FAN_IN, _SUMS_FAN_IN = 16, 4
+_COUNTS_FAN_IN, _SUMS_FAN_IN, _SLOPES_FAN_IN = 16, 4, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +112,8 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
     train = TrainConfig.model_validate({"block_rows": rows, "split": {"column": "side", "test": "test"}})
     prepared = prepare_rows(snapshot, features, train, folder / "cache", run_here)
     [block, *_], [shard, *_] = cut(snapshot, rows), prepared.shards
-    folder_of_point = folder / "point.npy"
-    np.save(folder_of_point, np.zeros(len(prepared.weighting.buckets) + 1))
-    point = PassedFile(path=str(folder_of_point), digest="")
+    point, slope = str(folder / "point.npy"), str(folder / "slope.npy")
+    np.save(point, np.zeros(len(prepared.weighting.buckets) + 1))
 
     def hash_one(number: int) -> None:
         _counted(hash_batch([block], 0, snapshot.schema, features, train, folder / f"hashed-{number}"), _FEATURES)
@@ -131,12 +129,13 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
         estimator.learn(block.bounds, block.indices, block.values, block.labels)
 
     def slope_one(_: int) -> None:
-        shard_slope([shard.folder], point, (len(prepared.weighting.buckets), 1), (1.0, 1.0))
+        shard_slope([shard.folder], point, (len(prepared.weighting.buckets), 1), (1.0, 1.0), False, slope)
 
     frequencies = [np.ones(_FEATURES, np.int32)] * _COUNTS_FAN_IN
     column = np.ones((_FEATURES + 1, 1))
     lanes = [LaneSums(gained=column, weighted=column, doubly=column, rows=1, losses=())] * _SUMS_FAN_IN
-    slopes = [Slope(loss=1.0, gradient=column[:, 0], rows=1)] * _SUMS_FAN_IN
+    np.save(slope, column[:, 0])
+    slopes = [SlopeFile(path=slope, rows=1)] * _SLOPES_FAN_IN
     yield Work(
         name="hashing",
         block_s=_least_s(hash_one),
@@ -159,9 +158,10 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
     yield Work(
         name="a pass of lbfgs",
         block_s=_least_s(slope_one),
-        task_blocks=16,
-        fan_in=_SUMS_FAN_IN,
-        add_s=_least_s(lambda _: added(slopes)),
+        # As many tasks as a task has blocks, about; of 10,000 blocks.
+        task_blocks=78,
+        fan_in=_SLOPES_FAN_IN,
+        add_s=_least_s(lambda _: add_slopes(slopes, str(folder / "sum.npy"))),
         sum_bytes=8 * _FEATURES,
     )
 

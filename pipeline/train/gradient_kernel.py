@@ -9,6 +9,8 @@ from storage.compiled import inlined, kernel
 Doubles = npt.NDArray[np.float64]
 
 _TINY = 1e-300
+#: Sums that are added up side by side, so that none waits for the one before.
+_SUMS = 256
 #: The column of two classes.
 _ONLY = np.uint64(0)
 
@@ -142,20 +144,27 @@ def _slopes(scores: Doubles, columns: int, target: int) -> float:
 
 @kernel
 def dot(left: Doubles, right: Doubles) -> float:
-    """The sum of products of two flat arrays, in a fixed order: partial sums of 4096, then their sum."""
-    total = 0.0
-    at = 0
-    while at < len(left):
-        part = 0.0
-        for item in range(at, min(at + 4096, len(left))):
-            part += left[item] * right[item]
-        total += part
-        at += 4096
-    return total
+    """The sum of products of two flat arrays, in a fixed order: of every `_SUMS`th item, then of these sums."""
+    sums = np.zeros(_SUMS, np.float64)
+    last = len(left) - len(left) % _SUMS
+    for at in range(0, last, _SUMS):
+        for item in range(_SUMS):
+            sums[item] += left[at + item] * right[at + item]
+    for item in range(len(left) - last):
+        sums[item] += left[last + item] * right[last + item]
+    return float(sums.sum())
 
 
 @kernel
-def add_scaled(target: Doubles, factor: float, other: Doubles) -> None:
-    """Adds ``factor * other`` to `target`, item by item."""
-    for item in range(len(target)):
-        target[item] += factor * other[item]
+def add_scaled(target: Doubles, factor: float, other: Doubles, left: Doubles) -> float:
+    """Adds ``factor * other`` to `target`, item by item; the answer is ``dot(left, target)`` of what it is then."""
+    sums = np.zeros(_SUMS, np.float64)
+    last = len(target) - len(target) % _SUMS
+    for at in range(0, last, _SUMS):
+        for item in range(_SUMS):
+            target[at + item] += factor * other[at + item]
+            sums[item] += left[at + item] * target[at + item]
+    for item in range(len(target) - last):
+        target[last + item] += factor * other[last + item]
+        sums[item] += left[last + item] * target[last + item]
+    return float(sums.sum())

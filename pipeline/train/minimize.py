@@ -104,15 +104,22 @@ def minimize(
 
 def _direction(gradient: Doubles, pairs: list[_Pair]) -> Doubles:
     direction = -gradient
+    if not pairs:
+        return direction
+    newest = pairs[-1]
+    # Each step of a loop leaves the product that the next one begins with: the direction is read once for both.
+    product = dot(newest.step, direction)
     shares = []
-    for pair in reversed(pairs):
-        share = dot(pair.step, direction) / pair.product
-        add_scaled(direction, -share, pair.change)
-        shares.append(share)
-    if pairs:
-        direction *= pairs[-1].product / dot(pairs[-1].change, pairs[-1].change)
-    for pair, share in zip(pairs, reversed(shares), strict=True):
-        add_scaled(direction, share - dot(pair.change, direction) / pair.product, pair.step)
+    for pair, then in zip(pairs[::-1], [*(older.step for older in pairs[-2::-1]), pairs[0].change], strict=True):
+        shares.append(product / pair.product)
+        product = add_scaled(direction, -shares[-1], pair.change, then)
+    curvature = newest.product / dot(newest.change, newest.change)
+    direction *= curvature
+    product *= curvature
+    for pair, share, then in zip(
+        pairs, reversed(shares), [*(newer.change for newer in pairs[1:]), gradient], strict=True
+    ):
+        product = add_scaled(direction, share - product / pair.product, pair.step, then)
     return direction
 
 

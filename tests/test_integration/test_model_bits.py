@@ -83,8 +83,6 @@ def test_threads_give_the_bits_of_the_plainest_run(workers, table, plain, tmp_pa
         return list(dask.compute(*tasks, scheduler="threads", num_workers=workers))
 
     for name, (schedule, (turned, files)) in product(SETTINGS, SCHEDULES.items()):
-        if schedule == "one by one" and name == "lbfgs":
-            continue  # one task is handed over at a time anyway
         found = sha(table, tmp_path / f"{name}-{schedule}", turned(threads), files, **SETTINGS[name])
         assert found == plain[name], (name, schedule)
 

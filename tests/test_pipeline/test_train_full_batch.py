@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from pipeline.execute import run_here
 from pipeline.train.block_files import write_block
 from pipeline.train.full_batch import _groups, fit_full_batch, weights_by_class
+from pipeline.train.gradient_kernel import add_scaled, dot
 from pipeline.train.minimize import minimize
 from pipeline.train.shards import Shard
 
@@ -96,10 +97,75 @@ def test_stops_where_it_may_not_go_on():
     assert (found.iterations, found.converged) == (1, False)
 
 
-def test_more_shards_are_summed_by_more_tasks_and_few_by_as_many_as_ever():
-    for count, tasks in ((1, 1), (15, 15), (21, 16), (256, 16), (272, 17), (10_000, 625)):
-        shards = [Shard(folder=str(number), rows=1) for number in range(count)]
-        groups = _groups(shards)
-        assert len(groups) == tasks
-        assert [shard for group in groups for shard in group] == shards
-        assert max(map(len, groups)) - min(map(len, groups)) <= 1
+@pytest.mark.parametrize(
+    ("count", "tasks"), [(1, 1), (3, 3), (4, 4), (16, 4), (17, 8), (64, 8), (65, 16), (1000, 32), (10_000, 128)]
+)
+def test_a_pass_has_about_as_many_tasks_as_a_task_has_shards(count, tasks):
+    shards = [Shard(folder=str(number), rows=1) for number in range(count)]
+    groups = _groups(shards)
+    assert len(groups) == tasks
+    assert [shard for group in groups for shard in group] == shards
+    assert max(map(len, groups)) - min(map(len, groups)) <= 1
+
+
+def test_sums_of_many_tasks_are_added_in_their_order_by_tasks_too(tmp_path):
+    matrix, targets = some_rows(2, rows=700, features=50)
+    start = np.zeros((50, 1), np.float32), np.zeros(1, np.float32)
+    asked = []
+
+    def execute(stage, tasks, *, sizes=None):
+        asked.append(len(tasks))
+        return run_here(stage, tasks, sizes=sizes)
+
+    many, few = (shards_of(matrix, targets, tmp_path, count) for count in (300, 2))
+    found, expected = (
+        fit_full_batch(shards, start, [1.0] * 2, 0.5, tmp_path / "p", execute)[0] for shards in (many, few)
+    )
+    assert set(asked) == {2}
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+
+
+class CutOffError(Exception):
+    pass
+
+
+def test_a_search_that_was_cut_off_makes_no_pass_twice(tmp_path):
+    matrix, targets = some_rows(2)
+    start = np.zeros((300, 1), np.float32), np.zeros(1, np.float32)
+    shards = shards_of(matrix, targets, tmp_path, 3)
+
+    def search(place, most=10**6):
+        passes = []
+
+        def execute(stage, tasks, *, sizes=None):
+            if len(passes) == most:
+                raise CutOffError
+            passes.append(stage)
+            return run_here(stage, tasks, sizes=sizes)
+
+        try:
+            return fit_full_batch(shards, start, [1.0] * 2, 0.1, tmp_path / place, execute)[0], len(passes)
+        except CutOffError:
+            return None, len(passes)
+
+    expected, whole = search("at once")
+    _, first = search("cut off", most=4)
+    kept = sorted((tmp_path / "cut off").iterdir())
+    assert len(kept) == first == 4
+    # A machine that dies may leave a file without its last bytes.
+    kept[0].write_bytes(kept[0].read_bytes()[:-8])
+    found, rest = search("cut off")
+    np.testing.assert_array_equal(found, expected)
+    assert first - 1 + rest == whole
+    assert list((tmp_path / "cut off").iterdir()) == []
+
+
+@pytest.mark.parametrize("length", [0, 1, 255, 256, 257, 1000])
+def test_products_and_sums_of_arrays_of_any_length(length):
+    random = np.random.default_rng(length)
+    one, two, three = (random.normal(size=length) for _ in range(3))
+    assert dot(one, two) == pytest.approx((one * two).sum(), abs=1e-12)
+    target = one.copy()
+    product = add_scaled(target, 0.7, two, three)
+    np.testing.assert_array_equal(target, one + 0.7 * two)
+    assert product == dot(three, target)
