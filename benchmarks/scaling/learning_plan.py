@@ -32,7 +32,7 @@ from pipeline.train.config import TrainConfig
 from pipeline.train.full_batch import SlopeFile, add_slopes, shard_slope
 from pipeline.train.hashed import _added, _counted, hash_batch
 from pipeline.train.incremental import new_estimator
-from pipeline.train.lanes import LaneSums, merged
+from pipeline.train.lane_kernel import add_lane
 from pipeline.train.prepare import prepare_rows
 from storage.scan import cut
 from storage.store import Store
@@ -40,8 +40,8 @@ from storage.store import Store
 NETWORK_BYTES_S, TASK_S = 1e9, 0.003
 WORKERS = (1, 2, 10, 100, 1_000)
 _FEATURES, _ROWS, _TIMES = 1 << 20, 16_384, 3
-#: As in `pipeline.train.hashed`, and in `pipeline.train.lanes` and `pipeline.train.full_batch`.
-_COUNTS_FAN_IN, _SUMS_FAN_IN, _SLOPES_FAN_IN = 16, 4, 16
+#: As in `pipeline.train.hashed`, and in `pipeline.train.full_batch`.
+_COUNTS_FAN_IN, _SLOPES_FAN_IN = 16, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +55,10 @@ class Work:
     task_blocks
         Blocks of a task.
     fan_in, add_s, sum_bytes
-        Sums that one task adds up, what that takes, and the size of one; no sums where `fan_in` is 0.
+        Sums that are added up by one task, or in the end by the driver, what one of them takes, and its size; no sums
+        where `fan_in` is 0.
     graph_tasks
-        Tasks in the graph for each of these: a step and the two parts of its answer are three.
+        Tasks in the graph for each of these: a step and its word to the driver are two.
     sum_a_worker
         Whether there is a sum a worker to begin with, instead of one a task.
     """
@@ -89,8 +90,8 @@ def planned(work: Work, blocks: int, workers: int) -> Planned:
     while work.fan_in and level > 1:
         level, before = math.ceil(level / work.fan_in), level
         adds += level
-        fetched = min(work.fan_in, before) * work.sum_bytes / NETWORK_BYTES_S if workers > 1 else 0.0
-        tree += math.ceil(level / workers) * (work.add_s + fetched)
+        fetched_s = work.sum_bytes / NETWORK_BYTES_S if workers > 1 else 0.0
+        tree += math.ceil(level / workers) * min(work.fan_in, before) * (work.add_s + fetched_s)
     scheduler = (tasks * work.graph_tasks + adds) * TASK_S
     return Planned(seconds=max(busy, scheduler) + tree, tree_s=tree, scheduler_s=scheduler)
 
@@ -133,7 +134,7 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
 
     frequencies = [np.ones(_FEATURES, np.int32)] * _COUNTS_FAN_IN
     column = np.ones((_FEATURES + 1, 1))
-    lanes = [LaneSums(gained=column, weighted=column, doubly=column, rows=1, losses=())] * _SUMS_FAN_IN
+    sums, lane = np.zeros((3, *column.shape)), np.stack([column, column]).astype(np.float32)
     np.save(slope, column[:, 0])
     slopes = [SlopeFile(path=slope, rows=1)] * _SLOPES_FAN_IN
     yield Work(
@@ -141,7 +142,7 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
         block_s=_least_s(hash_one),
         task_blocks=8,
         fan_in=_COUNTS_FAN_IN,
-        add_s=_least_s(lambda _: _added(frequencies)),
+        add_s=_least_s(lambda _: _added(frequencies)) / _COUNTS_FAN_IN,
         sum_bytes=4 * _FEATURES,
     )
     yield Work(name="weighing and mixing", block_s=_least_s(weigh_one), task_blocks=16)
@@ -149,10 +150,10 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
         name="an epoch, a lane a worker",
         block_s=_least_s(learn_one),
         task_blocks=10,
-        graph_tasks=3,
-        fan_in=_SUMS_FAN_IN,
-        add_s=_least_s(lambda _: merged(lanes)),
-        sum_bytes=3 * 8 * _FEATURES,
+        graph_tasks=2,
+        fan_in=max(WORKERS),
+        add_s=_least_s(lambda _: add_lane(sums, lane[0], lane)),
+        sum_bytes=2 * 4 * _FEATURES,
         sum_a_worker=True,
     )
     yield Work(
@@ -161,7 +162,7 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
         # As many tasks as a task has blocks, about; of 10,000 blocks.
         task_blocks=78,
         fan_in=_SLOPES_FAN_IN,
-        add_s=_least_s(lambda _: add_slopes(slopes, str(folder / "sum.npy"))),
+        add_s=_least_s(lambda _: add_slopes(slopes, str(folder / "sum.npy"))) / _SLOPES_FAN_IN,
         sum_bytes=8 * _FEATURES,
     )
 

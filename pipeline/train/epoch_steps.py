@@ -22,7 +22,7 @@ Step = TypeVar("Step")
 #: How often an epoch starts again whose estimator was found ahead of its step.
 _TRIES = 3
 #: Shards are learned in about so many steps, each a task of at most so many shards: the scheduler has work with each.
-_STEPS, _STEP_SHARDS = 8, 16
+STEPS, _STEP_SHARDS = 8, 16
 
 
 class EstimatorAheadError(PipelineError, RuntimeError):
@@ -87,9 +87,9 @@ def require_rows(estimator: OnlineLearner, expected: int) -> None:
         raise EstimatorAheadError(expected, found)
 
 
-def in_steps(shards: Sequence[Step]) -> list[list[Step]]:
-    """What is learned one after the other, in their order, in parts that are learned by one task each."""
-    size = min(_STEP_SHARDS, max(1, len(shards) // _STEPS))
+def in_steps(shards: Sequence[Step], steps: int = STEPS) -> list[list[Step]]:
+    """What is learned one after the other, in their order, in about so many parts that are learned by one task each."""
+    size = min(_STEP_SHARDS, max(1, len(shards) // steps))
     return [list(shards[at : at + size]) for at in range(0, len(shards), size)]
 
 

@@ -1,14 +1,16 @@
-"""One epoch learned side by side in a fixed number of lanes, merged in a fixed tree.
+"""One epoch learned side by side in a fixed number of lanes, merged in their order.
 
 After Agarwal, Chapelle, Dudik, Langford, "A Reliable Effective Terascale Linear Learning System" (JMLR 2014), section
 2: each lane starts from the same weights, and the merged weight is the mean of the lanes' weights, each weighted by the
 squared gradients that its lane has seen, which say how much it knows of that coordinate. Lanes are shares of the
-shards, not of the workers: any number of workers gives the same bits.
+shards, not of the workers: any number of workers gives the same bits. A lane leaves what it has learned as a file: to
+send it takes several times as long as to write it and map it.
 """
 
+import secrets
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,50 +21,38 @@ import numpy.typing as npt
 from dask.delayed import Delayed
 
 from pipeline.execute import Execute
+from pipeline.text.hashing import read_only
 from pipeline.train.block_files import open_block
 from pipeline.train.checkpoints import open_estimator, saved_rows
-from pipeline.train.epoch_steps import Learned, begun_again, in_steps, require_rows
+from pipeline.train.epoch_steps import STEPS, Learned, begun_again, in_steps, require_rows
+from pipeline.train.lane_kernel import add_lane, merge_lanes
 from pipeline.train.learner import OnlineLearner
 from pipeline.train.shards import Shard
+from storage.files import explained
 
-Doubles = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
 _Key: TypeAlias = tuple[str, int, int]
 _Stepped: TypeAlias = tuple[OnlineLearner, Learned]
 
-#: So many lanes are merged by one task.
-_FAN_IN = 4
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LaneSums:
-    """What lanes add up to.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneFile:
+    """What a lane has learned, on disk.
 
     Attributes
     ----------
-    gained, weighted, doubly
-        Squared gradients since the epoch began, weights times these, and these times themselves, float64, shape
-        (features + 1, columns): the intercepts are the last row.
-    rows
-        Rows learned.
+    path
+        Sums of squared gradients, and weights with all their pull, float32, shape (2, features + 1, columns): the
+        intercepts are the last row.
     losses
         Rows and summed loss of each shard.
+    progress_rows
+        Rows of its last step, for whoever shows progress.
     """
 
-    gained: Doubles
-    weighted: Doubles
-    doubly: Doubles
-    rows: int
+    path: str
     losses: tuple[tuple[int, float], ...]
-
-    def merge(self, other: "LaneSums") -> "LaneSums":
-        """The sums of the lanes of both; merge in a fixed order, since they are floats."""
-        return LaneSums(
-            gained=self.gained + other.gained,
-            weighted=self.weighted + other.weighted,
-            doubly=self.doubly + other.doubly,
-            rows=self.rows + other.rows,
-            losses=(*self.losses, *other.losses),
-        )
+    progress_rows: int
 
 
 def learn_epoch_in_lanes(
@@ -72,19 +62,26 @@ def learn_epoch_in_lanes(
     columns: int,
     classes: int,
     lanes: int,
+    folder: Path,
     execute: Execute,
 ) -> OnlineLearner:
     """The estimator after one pass in which every lane learned its share of `shards`.
 
-    Parameters are as for `learn_epoch`. A lane sees fewer rows before its weights are merged than one that learns all,
-    so more epochs are needed for the same loss.
+    Parameters are as for `learn_epoch`, and a folder that all workers see. A lane sees fewer rows before its weights
+    are merged than one that learns all, so more epochs are needed for the same loss.
     """
     shares = [share for lane in range(lanes) if (share := list(shards[lane::lanes]))]
 
     def once(_: int) -> OnlineLearner:
-        last, told, graph = _lanes(blank, _path(before), shares, columns, classes, saved_rows(before))
-        total = execute("train", [Delayed(key, graph) for key in (last, *told)])[0]
-        return _applied(total, lane_start(blank, _path(before), columns, classes)[0])
+        aside = folder / f"lanes-{secrets.token_hex(8)}"
+        with explained(aside):
+            aside.mkdir(parents=True)
+            try:
+                last, told, graph = _lanes(blank, _path(before), shares, columns, classes, saved_rows(before), aside)
+                learned = execute("train", [Delayed(key, graph) for key in (*last, *told)])[: len(last)]
+                return _merged(learned, lane_start(blank, _path(before), columns, classes)[0])
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
 
     return begun_again(once)
 
@@ -96,34 +93,30 @@ def _lanes(
     columns: int,
     classes: int,
     learned: int,
-) -> tuple[_Key, list[_Key], dict[_Key, tuple[Any, ...]]]:
-    """The key of all lanes' sums, those of the words of each step, and the graph: steps change estimators in place.
+    folder: Path,
+) -> tuple[list[_Key], list[_Key], dict[_Key, tuple[Any, ...]]]:
+    """The key of each lane, those of the words of each step before its last, and the graph.
 
-    No two graphs share a key, as no two epochs start from the same weights.
+    Steps change estimators in place. No two graphs share a key, as no two epochs start from the same weights.
     """
     name = uuid4().hex
     graph: dict[_Key, tuple[Any, ...]] = {}
     told: list[_Key] = []
-    level: list[_Key] = []
+    last: list[_Key] = []
     for lane, share in enumerate(shares):
-        at: _Key = (f"start-{name}", lane, 0)
-        graph[at] = (lane_start, blank, before, columns, classes)
+        # The first step opens the estimator itself, and the last one writes it: each task costs the scheduler time.
+        at: Any = (lane_start, blank, before, columns, classes)
         seen = learned
-        for number, part in enumerate(in_steps(share)):
+        *steps, end = in_steps(share, max(1, STEPS // len(shares)))
+        for number, part in enumerate(steps):
             step, word = (f"step-{name}", lane, number), (f"told-{name}", lane, number)
             graph[step], graph[word] = (lane_step, at, part, seen), (itemgetter(1), step)
             told.append(word)
             at = step
             seen += sum(shard.rows for shard in part)
-        level.append((f"sums-{name}", 0, lane))
-        graph[level[-1]] = (lane_sums, at, blank, before, columns, classes, seen)
-    height = 0
-    while len(level) > 1:
-        height += 1
-        groups = [level[at : at + _FAN_IN] for at in range(0, len(level), _FAN_IN)]
-        level = [(f"sums-{name}", height, number) for number in range(len(groups))]
-        graph |= {key: (merged, group) for key, group in zip(level, groups, strict=True)}
-    return level[0], told, graph
+        last.append((f"lane-{name}", lane, 0))
+        graph[last[-1]] = (lane_end, at, end, seen, len(share), str(folder / f"{lane}.npy"))
+    return last, told, graph
 
 
 def _path(before: Path | None) -> str | None:
@@ -154,54 +147,38 @@ def lane_step(before: _Stepped, shards: Sequence[Shard], learned: int) -> _Stepp
     return estimator, Learned(progress_rows=sum(shard.rows for shard in shards))
 
 
-def lane_sums(
-    last: _Stepped,
-    blank: OnlineLearner,
-    before: str | None,
-    columns: int,
-    classes: int,
-    learned: int,
-) -> LaneSums:
-    """What a finished lane, which has learned so many rows, brings to the merge."""
-    estimator = last[0]
-    require_rows(estimator, learned)
-    start, _ = lane_start(blank, before, columns, classes)
-    gained = _with_intercept(estimator.squares_, estimator.intercept_squares_)
-    gained -= _with_intercept(start.squares_, start.intercept_squares_)
-    return LaneSums(
-        gained=gained,
-        weighted=gained * _with_intercept(estimator.coef_.T, estimator.intercept_),
-        doubly=gained * gained,
-        rows=estimator.rows_seen_ - start.rows_seen_,
-        losses=tuple(estimator.losses_[len(start.losses_) :]),
-    )
+def lane_end(before: _Stepped, shards: Sequence[Shard], learned: int, share: int, path: str) -> LaneFile:
+    """What a lane of so many shards has learned after its last step, at `path`; otherwise as `lane_step`."""
+    estimator, told = lane_step(before, shards, learned)
+    # A task that is done twice must not take the first one's file from under its readers.
+    aside = Path(f"{path}.{secrets.token_hex(4)}.npy")
+    with explained(aside):
+        np.save(aside, np.stack([_squares(estimator), _with_intercept(estimator.coef_.T, estimator.intercept_)]))
+        aside.replace(path)
+    return LaneFile(path=path, losses=tuple(estimator.losses_[-share:]), progress_rows=told.progress_rows)
 
 
-def merged(sums: Sequence[LaneSums]) -> LaneSums:
-    """The sums of several lanes, added up in their order."""
-    return reduce(LaneSums.merge, sums)
-
-
-def _applied(total: LaneSums, estimator: OnlineLearner) -> OnlineLearner:
-    """The estimator of before the epoch with the merged weights; what no lane has touched stays."""
-    touched = total.gained > 0
-    sums = np.where(touched, total.gained, 1.0)
-    weights = np.where(touched, total.weighted / sums, _with_intercept(estimator.weights_, estimator.intercept_))
-    # Steps shrink by what a lane has seen of a coordinate, not by what all have: each moved on its own.
-    squares = _with_intercept(estimator.squares_, estimator.intercept_squares_) + total.doubly / sums
-    estimator.weights_[:], estimator.intercept_ = _without_intercept(weights)
-    estimator.squares_[:], estimator.intercept_squares_ = _without_intercept(squares)
-    estimator.rows_seen_ += total.rows
-    estimator.seen_[touched[:-1].any(axis=1)] = estimator.rows_seen_
-    estimator.losses_.extend(total.losses)
-    estimator.loss_ = sum(loss for _, loss in total.losses) / max(1, total.rows)
+def _merged(lanes: Sequence[LaneFile], estimator: OnlineLearner) -> OnlineLearner:
+    """The estimator of before the epoch with what the lanes make of it; what no lane has touched stays."""
+    squares, weights = _squares(estimator), _with_intercept(estimator.weights_, estimator.intercept_)
+    sums = np.zeros((3, *squares.shape))
+    for lane in lanes:
+        add_lane(sums, read_only(squares), read_only(np.load(lane.path, mmap_mode="r")))
+    touched = merge_lanes(read_only(sums), squares, weights)
+    estimator.weights_[:], estimator.intercept_ = weights[:-1], weights[-1].copy()
+    estimator.squares_[:], estimator.intercept_squares_ = squares[:-1], squares[-1].copy()
+    losses = [loss for lane in lanes for loss in lane.losses]
+    rows = sum(rows for rows, _ in losses)
+    estimator.rows_seen_ += rows
+    estimator.seen_[touched[:-1]] = estimator.rows_seen_
+    estimator.losses_.extend(losses)
+    estimator.loss_ = sum(loss for _, loss in losses) / max(1, rows)
     return estimator
 
 
-def _with_intercept(features: npt.NDArray[Any], intercept: npt.NDArray[Any]) -> Doubles:
-    return np.vstack([features, intercept[None, :]]).astype(np.float64)
+def _squares(estimator: OnlineLearner) -> Floats:
+    return _with_intercept(estimator.squares_, estimator.intercept_squares_)
 
 
-def _without_intercept(both: Doubles) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    narrow = both.astype(np.float32)
-    return np.ascontiguousarray(narrow[:-1]), np.ascontiguousarray(narrow[-1])
+def _with_intercept(features: Floats, intercept: Floats) -> Floats:
+    return np.vstack([features, intercept[None, :]])

@@ -205,7 +205,9 @@ class Learning:
         before = self.place(number - 1) if number > 1 or self.started else None
         columns, classes = len(self.weighting.buckets), len(self.counts)
         if self.train.lanes > 1:
-            return learn_epoch_in_lanes(self.blank, before, order, columns, classes, self.train.lanes, self.execute)
+            return learn_epoch_in_lanes(
+                self.blank, before, order, columns, classes, self.train.lanes, self.places, self.execute
+            )
         return learn_epoch(self.blank, before, order, columns, classes, self.execute)
 
     def _validation_loss(self, number: int) -> float | None:

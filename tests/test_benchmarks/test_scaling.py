@@ -217,7 +217,7 @@ def test_a_graph_without_work_is_built_scheduled_and_committed(tmp_path: Path) -
 
 
 def test_a_plan_of_learning_shrinks_with_workers_down_to_its_tree_and_its_scheduler() -> None:
-    work = learning_plan.Work(name="hashing", block_s=0.1, task_blocks=10, fan_in=10, add_s=0.5, sum_bytes=10**8)
+    work = learning_plan.Work(name="hashing", block_s=0.1, task_blocks=10, fan_in=10, add_s=0.05, sum_bytes=10**8)
     alone = learning_plan.planned(work, 1_000, 1)
     # 100 tasks of a second each, then ten additions and one.
     assert alone.seconds == pytest.approx(100 + 11 * 0.5)
