@@ -78,7 +78,7 @@ def write_events(table: pa.Table, limits: ActivityConfig, block: int | None, pat
         keys = exact_keys(table, [name])
         records[hi], records[lo] = keys[:, 0], keys[:, 1]
     records["block"], records["row"] = _STORED if block is None else block, np.arange(len(records))
-    records = records[alive]
+    records = records.compress(alive)
     write_records(records, path)
     return EventFile(path=str(path), events=len(records))
 
@@ -100,7 +100,7 @@ def thin(files: Sequence[EventFile], part: int, parts: int, limit: Limit, folder
     for _, records in read_pieces(paths, part, parts, EVENT_RECORD):
         going = broken[table.find(records)] & (records["block"] != _STORED)
         out.add(without_survivor(records["row"][going], records["block"][going]))
-        left.add(_turned(records[~going]) if turn else records[~going])
+        left.add(_turned(records.compress(~going)) if turn else records.compress(~going))
     return Thinned(files=left.finish(), out=out.finish())
 
 

@@ -160,7 +160,7 @@ def _added_up(seen: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
     """One item for each pair of hash and code, sorted."""
     if len(seen) == 0:
         return seen
-    seen = seen[np.lexsort((seen["code"], seen["hash"]))]
+    seen = seen.take(np.lexsort((seen["code"], seen["hash"])))
     fresh = np.ones(len(seen), np.bool_)
     fresh[1:] = (seen["hash"][1:] != seen["hash"][:-1]) | (seen["code"][1:] != seen["code"][:-1])
     starts = np.flatnonzero(fresh)

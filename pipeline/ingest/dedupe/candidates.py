@@ -175,7 +175,7 @@ def find_candidates(
 def _write_pairs(later: npt.NDArray[Any], earlier: npt.NDArray[Any], path: Path) -> PairFile:
     pairs = np.empty(len(later), PAIR_RECORD)
     pairs["node"], pairs["other"] = later, earlier
-    pairs = once_each(pairs[np.lexsort((pairs["other"], pairs["node"]))])
+    pairs = once_each(pairs.take(np.lexsort((pairs["other"], pairs["node"]))))
     write_whole(pairs, path)
     first, last = (int(pairs["node"][at]) >> 32 for at in (0, -1))
     return PairFile(path=str(path), pairs=len(pairs), first_block=first, last_block=last)

@@ -136,7 +136,7 @@ class DuplicateRuns:
 
 
 def _in_order(found: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    ordered: npt.NDArray[Any] = found[np.lexsort((found["row"], found["block"]))]
+    ordered: npt.NDArray[Any] = found.take(np.lexsort((found["row"], found["block"])))
     return ordered
 
 

@@ -36,7 +36,7 @@ class _Survivors:
 
     def of(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """The rows with these numbers."""
-        return self._rows[numbers]
+        return self._rows.take(numbers)
 
 
 def find_duplicates(
@@ -66,9 +66,9 @@ def find_duplicates(
         numbers = table.add(records)
         before = np.maximum.accumulate(np.concatenate([[known - 1], numbers[:-1]]))
         new = numbers > before
-        survivors.add(records[new], file)
+        survivors.add(records.compress(new), file)
         if file >= first_new:
-            repeats = records[~new]
+            repeats = records.compress(~new)
             firsts = survivors.of(numbers[~new])
             at_odds = (repeats["label"] != firsts["label"]) & (repeats["label"] != 0) & (firsts["label"] != 0)
             runs.add(_duplicates(repeats, firsts, file - first_new), at_odds)

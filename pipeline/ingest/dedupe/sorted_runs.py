@@ -110,8 +110,8 @@ def _sorted(runs: Sequence[Run], record: np.dtype[Any], fields: Sequence[str]) -
     if len(runs) == 1 or not fields:
         return records
     if len(fields) == 1:
-        return records[np.argsort(records[fields[0]], kind="stable")]
-    return records[np.lexsort([records[field] for field in reversed(fields)])]
+        return records.take(np.argsort(records[fields[0]], kind="stable"))
+    return records.take(np.lexsort([records[field] for field in reversed(fields)]))
 
 
 def _split(

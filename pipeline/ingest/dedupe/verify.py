@@ -163,7 +163,7 @@ def _similar(
     if not len(found):
         return found
     own = read_shingles(shingles[block])
-    found = found[np.argsort(found["other"] >> np.uint64(32), kind="stable")]
+    found = found.take(np.argsort(found["other"] >> np.uint64(32), kind="stable"))
     others, starts = np.unique(found["other"] >> np.uint64(32), return_index=True)
     kept = []
     for other, some in zip(others.tolist(), np.split(found, starts[1:]), strict=True):
