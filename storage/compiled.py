@@ -101,6 +101,15 @@ def _lowest_bit(_typing: Any, _bits: Any) -> Any:
     return types.uint64(types.uint64), call
 
 
+def _bit_count(_typing: Any, _bits: Any) -> Any:
+    from numba import types
+
+    def call(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), call
+
+
 def _load_word(_typing: Any, _address: Any) -> Any:
     from llvmlite import ir
     from numba import types
@@ -167,6 +176,8 @@ def _intrinsic(function: Callable[..., Any]) -> Any:
 prefetch: Callable[[Any], None] = _Deferred(_prefetch, _intrinsic)
 #: The place of the lowest bit that is set in a uint64 other than 0.
 lowest_bit: Callable[[Any], Any] = _Deferred(_lowest_bit, _intrinsic)
+#: How many bits of a uint64 are set.
+bit_count: Callable[[Any], Any] = _Deferred(_bit_count, _intrinsic)
 #: The eight bytes from an address on, the first in the lowest bits; and the same written.
 load_word: Callable[[Any], Any] = _Deferred(_load_word, _intrinsic)
 store_word: Callable[[Any, Any], None] = _Deferred(_store_word, _intrinsic)

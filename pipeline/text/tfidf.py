@@ -13,6 +13,7 @@ from scipy import sparse
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import csr, read_only
 from pipeline.text.portable_math import portable_log, portable_logs
+from pipeline.text.ranks import Ranks, is_member, rank, ranks_of
 from storage.compiled import LINE_BYTES, inlined, kernel, prefetch
 
 _NORMS = {"none": 0, "l1": 1, "l2": 2}
@@ -20,6 +21,9 @@ _NORMS = {"none": 0, "l1": 1, "l2": 2}
 _Floats = npt.NDArray[np.float32]
 _Ints = npt.NDArray[np.int32]
 _Bounds = npt.NDArray[np.int64]
+
+#: So many rows before it is weighed, a row is asked for.
+_ROWS_AHEAD = 3
 
 
 @kernel
@@ -65,11 +69,10 @@ def _foresee(
     values: npt.NDArray[np.float32] | npt.NDArray[np.int8],
     rows: _Bounds,
     number: int,
-    places: _Ints,
 ) -> None:
-    """Nothing; the row after the next of `rows`, and what is looked up for the next one, are on their way."""
-    if number + 2 < len(rows):
-        row = rows[number + 2]
+    """Nothing; the one of `rows` that comes `_ROWS_AHEAD` after this is on its way."""
+    if number + _ROWS_AHEAD < len(rows):
+        row = rows[number + _ROWS_AHEAD]
         first, last = np.uint64(bounds[row]), np.uint64(bounds[row + 1])
         for buffer_at, size in (
             (np.uint64(indices.ctypes.data), np.uint64(indices.itemsize)),
@@ -77,11 +80,29 @@ def _foresee(
         ):
             for offset in range(first * size, last * size, LINE_BYTES):
                 prefetch(buffer_at + offset)
-    if number + 1 < len(rows):
-        row = rows[number + 1]
-        places_at, size = np.uint64(places.ctypes.data), np.uint64(2 * places.itemsize)
-        for item in range(np.uint64(bounds[row]), np.uint64(bounds[row + 1])):
-            prefetch(places_at + np.uint64(indices[item]) * size)
+
+
+@inlined
+def _longest(bounds: _Bounds, rows: _Bounds) -> int:
+    """Items of the longest of `rows`."""
+    longest = 0
+    for number in range(len(rows)):
+        longest = max(longest, bounds[rows[number] + 1] - bounds[rows[number]])
+    return longest
+
+
+@inlined
+def _norm(weights: npt.NDArray[np.float64], count: np.uint64, norm: int) -> float:
+    """What the first `count` weights are divided by: 1 where there is no norm, or it is zero."""
+    size = 0.0
+    if norm == 1:
+        for item in range(count):
+            size += abs(weights[item])
+    elif norm == 2:
+        for item in range(count):
+            size += weights[item] * weights[item]
+        size = math.sqrt(size)
+    return size if size > 0 else 1.0
 
 
 @kernel
@@ -90,7 +111,7 @@ def _weigh_rows(
     indices: _Ints,
     values: npt.NDArray[np.float32] | npt.NDArray[np.int8],
     rows: _Bounds,
-    places: _Ints,
+    ranks: Ranks,
     idf: _Floats,
     small: npt.NDArray[np.float64],
     sublinear: bool,
@@ -102,34 +123,29 @@ def _weigh_rows(
 ) -> None:
     """Writes the weighted features of `rows` to the last three arrays, as their rows from `first` on.
 
-    `places` and `idf` are views of what `Weighting.places` gives. What is written for a bucket that is not in use is
-    written over by the next one.
+    `ranks` and `idf` are of the buckets in use. What is written for another bucket is written over by the next one.
     """
+    weights = np.empty(_longest(bounds, rows), np.float64)
     at = np.uint64(new_bounds[first])
     for number in range(len(rows)):
-        _foresee(bounds, indices, values, rows, number, places)
+        _foresee(bounds, indices, values, rows, number)
         row = rows[number]
         start = at
-        size = 0.0
         for item in range(np.uint64(bounds[row]), np.uint64(bounds[row + 1])):
             bucket = np.uint64(indices[item])
-            place = places[bucket, np.uint64(0)]
             code = np.int64(values[item]) + 128
             if 0 <= code < 256 and code - 128 == values[item]:
-                value = small[np.uint64(code)]
+                weights[at - start] = small[np.uint64(code)]
             else:
-                value = _damped(float(values[item]), sublinear)
-            value *= float(idf[bucket, np.uint64(1)])
-            new_indices[at] = place
-            new_values[at] = value
-            kept = place >= 0
-            size += (abs(value) if norm == 1 else value * value) if kept else 0.0
-            at += np.uint64(kept)
-        if norm == 2:
-            size = math.sqrt(size)
-        if norm and size > 0:
-            for item in range(start, at):
-                new_values[item] = new_values[item] / size
+                weights[at - start] = _damped(float(values[item]), sublinear)
+            new_indices[at] = rank(ranks, bucket)
+            at += is_member(ranks, bucket)
+        count = at - start
+        for item in range(count):
+            weights[item] *= float(idf[np.uint64(new_indices[start + item])])
+        size = _norm(weights, count, norm)
+        for item in range(count):
+            new_values[start + item] = np.float32(weights[item]) / size
         new_bounds[first + number + 1] = at
 
 
@@ -208,18 +224,11 @@ class Weighting:
         order = np.argsort(buckets)
         return replace(self, buckets=buckets[order], idf=np.concatenate([self.idf, later.idf])[order])
 
-    def places(self) -> _Ints:
-        """What `weigh` looks up, shape (buckets, 2), int32.
+    def ranks(self) -> Ranks:
+        """What `weigh` looks up: the buckets in use as `pipeline.text.ranks` has them."""
+        return ranks_of(self.buckets, self.features.width)
 
-        Each bucket's feature number, -1 for one that is not in use, and beside it the bits of its IDF.
-        """
-        places = np.zeros((self.features.width, 2), np.int32)
-        places[:, 0] = -1
-        places[self.buckets, 0] = np.arange(len(self.buckets), dtype=np.int32)
-        places.view(np.float32)[self.buckets, 1] = self.idf
-        return places
-
-    def weigh(self, matrix: sparse.csr_matrix, places: _Ints | None = None) -> sparse.csr_matrix:
+    def weigh(self, matrix: sparse.csr_matrix, ranks: Ranks | None = None) -> sparse.csr_matrix:
         """Weighted features of hashed counts, shape (rows, used), float32; an empty row stays empty.
 
         Damped counts keep their sign: c becomes sign(c) (1 + ln |c|).
@@ -228,8 +237,8 @@ class Weighting:
         ----------
         matrix
             As `hash_texts` gives it, shape (rows, buckets).
-        places
-            What `places` gives, where the caller keeps it for several blocks.
+        ranks
+            What `ranks` gives, where the caller keeps it for several blocks.
         """
         rows = Rows(
             bounds=matrix.indptr.astype(np.int64),
@@ -237,11 +246,11 @@ class Weighting:
             values=matrix.data.astype(np.float32, copy=False),
             chosen=np.arange(matrix.shape[0], dtype=np.int64),
         )
-        return self.weigh_rows([rows], places)
+        return self.weigh_rows([rows], ranks)
 
-    def weigh_rows(self, parts: Sequence["Rows"], places: _Ints | None = None) -> sparse.csr_matrix:
+    def weigh_rows(self, parts: Sequence["Rows"], ranks: Ranks | None = None) -> sparse.csr_matrix:
         """Weighted features of the chosen rows of all `parts`, one after the other, as from `weigh`."""
-        places = places if places is not None else self.places()
+        ranks = ranks if ranks is not None else self.ranks()
         room = sum(part.items for part in parts)
         bounds = np.zeros(sum(len(part.chosen) for part in parts) + 1, np.int64)
         indices, values = np.empty(room, np.int32), np.empty(room, np.float32)
@@ -252,8 +261,8 @@ class Weighting:
                 read_only(part.indices),
                 read_only(part.values),
                 read_only(part.chosen),
-                read_only(places),
-                read_only(places.view(np.float32)),
+                read_only(ranks),
+                read_only(self.idf),
                 _small(self.features.sublinear_tf),
                 self.features.sublinear_tf,
                 _NORMS[self.features.norm],

@@ -142,11 +142,11 @@ def held_out_tallies(
 ) -> tuple[Tally, ...]:
     """The tally of each block's rows that test, or of those that validate, by an estimator on disk, opened once."""
     weighting, estimator = open_weighting(features, weighting_folder), open_estimator(blank, state)
-    places = weighting.places()
+    ranks = weighting.ranks()
     tallies = []
     for block in blocks:
         counts, texts = block.held_out(validation=validation)
-        tallies.append(tally(estimator.predict_proba(weighting.weigh(counts, places)), texts, labels))
+        tallies.append(tally(estimator.predict_proba(weighting.weigh(counts, ranks)), texts, labels))
     return tuple(tallies)
 
 

@@ -18,6 +18,7 @@ from scipy import sparse
 from pipeline.errors import ModelError
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts, read_only
+from pipeline.text.ranks import Ranks, count_members
 from pipeline.text.tfidf import Weighting
 from pipeline.train.calibration import Calibration
 from pipeline.train.decision import Decision
@@ -88,11 +89,11 @@ class TrainedModel:
 
     def scores(self, hashed: sparse.csr_matrix) -> npt.NDArray[np.float32]:
         """Raw scores of hashed counts, before any calibration, shape (rows, columns)."""
-        return self._scores(self.weighting.weigh(hashed, self._places))
+        return self._scores(self.weighting.weigh(hashed, self._ranks))
 
     def known(self, hashed: sparse.csr_matrix) -> int:
         """How many items of hashed counts are in buckets that the model knows."""
-        return int((self._places[hashed.indices, 0] >= 0).sum())
+        return count_members(self._ranks, hashed.indices)
 
     def decide(self, chances: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """The number of the label that each row of probabilities gets, -1 for none, shape (rows,)."""
@@ -100,7 +101,7 @@ class TrainedModel:
 
     def features(self, texts: pa.Array | pa.ChunkedArray) -> sparse.csr_matrix:
         """Weighted features of texts, shape (rows, features)."""
-        return self.weighting.weigh(hash_texts(texts, self.weighting.features), self._places)
+        return self.weighting.weigh(hash_texts(texts, self.weighting.features), self._ranks)
 
     def predict_proba(self, texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
         """Probabilities of all labels, in the order of `labels`, shape (rows, labels).
@@ -132,8 +133,8 @@ class TrainedModel:
             (folder / f"{name}.json").write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
 
     @cached_property
-    def _places(self) -> npt.NDArray[np.int32]:
-        return self.weighting.places()
+    def _ranks(self) -> Ranks:
+        return self.weighting.ranks()
 
     def _scores(self, rows: sparse.csr_matrix) -> npt.NDArray[np.float32]:
         bounds, indices = rows.indptr.astype(np.int64), rows.indices

@@ -14,6 +14,7 @@ import orjson
 
 from pipeline.execute import Execute, task_of
 from pipeline.text.config import FeatureConfig
+from pipeline.text.ranks import Ranks
 from pipeline.text.tfidf import Rows, Weighting
 from pipeline.train.block_files import is_written, write_block
 from pipeline.train.hashed import HashedBlock
@@ -185,10 +186,10 @@ def mix_shards(
     missing = [name for name in plans if not is_written(folder / name)]
     if missing:
         weighting = open_weighting(features, folder)
-        places = weighting.places()
+        ranks = weighting.ranks()
         opened = {number: (block.train_rows_as(), block.targets(labels)) for number, block in blocks.items()}
         for name in missing:
-            _mix_shard(plans[name], opened, weighting, places, seed, folder / name)
+            _mix_shard(plans[name], opened, weighting, ranks, seed, folder / name)
     rows = {name: sum(_taken(plan, blocks)) for name, plan in plans.items()}
     return ShardBatch(shards=tuple(Shard(folder=str(folder / name), rows=count) for name, count in rows.items()))
 
@@ -203,7 +204,7 @@ def _mix_shard(
     plan: ShardPlan,
     opened: Mapping[int, tuple[Rows, npt.NDArray[np.int32]]],
     weighting: Weighting,
-    places: npt.NDArray[np.int32],
+    ranks: Ranks,
     seed: int,
     folder: Path,
 ) -> None:
@@ -213,4 +214,4 @@ def _mix_shard(
         chosen = plan.rows_of(block, len(rows.bounds) - 1, seed)
         parts.append(replace(rows, chosen=chosen))
         targets.append(known[chosen])
-    write_block(folder, weighting.weigh_rows(parts, places), np.concatenate(targets), {})
+    write_block(folder, weighting.weigh_rows(parts, ranks), np.concatenate(targets), {})

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.compiled import LINE_BYTES, STRIDE, bytes_within, copy_stride, kernel, lowest_bit, prefetch
+from storage.compiled import LINE_BYTES, STRIDE, bit_count, bytes_within, copy_stride, kernel, lowest_bit, prefetch
 
 
 @kernel
@@ -36,6 +36,7 @@ def test_the_bytes_of_a_stride_between_two_bytes_are_the_bits_of_one_word(data, 
     found = int(_within(np.frombuffer(data, np.uint8), start, low, high))
     wanted = [low <= byte <= high for byte in data[start : start + STRIDE]]
     assert [bool(found >> place & 1) for place in range(STRIDE)] == wanted
+    assert int(_counted(np.uint64(found))) == sum(wanted)
     if found:
         assert int(_lowest(np.uint64(found))) == wanted.index(True)
 
@@ -43,6 +44,11 @@ def test_the_bytes_of_a_stride_between_two_bytes_are_the_bits_of_one_word(data, 
 @kernel
 def _lowest(bits):
     return lowest_bit(bits)
+
+
+@kernel
+def _counted(bits):
+    return bit_count(bits)
 
 
 @kernel
