@@ -15,8 +15,9 @@ before any time counts. Imports and the start of workers are part of each conten
   `RegexTokenizer`, `HashingTF`, `IDF`, `LogisticRegression`. It needs Java 17.
 
 None of them keeps a ledger, row ids or fingerprints, or can go back a version without more code; textmill runs its
-ordinary command, and learns in two lanes, which a core each can do. Everyone's penalty and passes were chosen by accuracy on another seed: more passes make textmill's
-model no better, and fewer make the averaged ones of scikit-learn and dask-ml worse.
+ordinary command, and learns in two lanes, which a core each can do. Everyone's penalty and passes were chosen by
+accuracy on another seed: more passes make textmill's model no better, and fewer make the averaged ones of scikit-learn
+and dask-ml worse.
 """
 
 import sys

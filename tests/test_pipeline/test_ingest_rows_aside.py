@@ -12,10 +12,11 @@ from storage.schema import to_stored
 
 
 def rows(count):
+    labels = [["a"] * (count // 2), ["b"] * (count - count // 2)]
     return pa.table(
         {
             "text": pa.array([None if n % 7 == 3 else f"text {n} " * 200 for n in range(count)], pa.string()),
-            "label": pa.chunked_array([["a"] * (count // 2), ["b"] * (count - count // 2)], pa.string()).dictionary_encode(),
+            "label": pa.chunked_array(labels, pa.string()).dictionary_encode(),
             "at": pa.array([dt.datetime(2026, 1, 1) + dt.timedelta(hours=n) for n in range(count)], pa.timestamp("s")),
             "_position": pa.array(np.arange(count, dtype=np.int64)),
         }
