@@ -1,20 +1,60 @@
 """Peak memory of this process and everything it started, sampled while a run goes on."""
 
 import threading
+import time
+from contextlib import suppress
 from types import TracebackType
 
 import psutil
 
+#: Going through all pages takes at most this share of a core.
+_SHARE = 0.01
 
-def tree_bytes(root: psutil.Process) -> int:
-    """Resident memory of a process and all its descendants, in bytes; processes that end meanwhile count as nothing."""
-    total = 0
-    for process in [root, *root.children(recursive=True)]:
-        try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total
+
+class TreeMemory:
+    """The memory of a process and all its descendants, pages that several of them share counted once.
+
+    What a process alone would free is dear to ask for, as the system goes through all its pages, and what it shares
+    changes slowly: forks share what was loaded before them. So that share is asked for now and then, and where
+    processes came or went; what they hold is asked for each time.
+
+    Parameters
+    ----------
+    root
+        The process.
+    """
+
+    def __init__(self, root: psutil.Process) -> None:
+        self._root = root
+        self._shared: dict[psutil.Process, int] = {}
+        self._due = 0.0
+
+    def bytes(self) -> int:
+        """What all hold now; processes that end meanwhile count as nothing."""
+        began = time.monotonic()
+        family = [self._root, *self._root.children(recursive=True)]
+        shared = self._shared if began < self._due and self._shared.keys() == set(family) else {}
+        self._shared, total = {}, 0
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                held = process.memory_info().rss
+                counted_twice = shared[process] if process in shared else _shared_bytes(process, held)
+                self._shared[process] = counted_twice
+                total += max(0, held - counted_twice)
+        if not shared:
+            now = time.monotonic()
+            self._due = now + (now - began) / _SHARE
+        return total
+
+
+def _shared_bytes(process: psutil.Process, held: int) -> int:
+    """What others count of the pages that a process holds; 0 where the system does not tell."""
+    try:
+        # Called "proportional": a page that three share is a third of a page of each.
+        proportional = getattr(process.memory_full_info(), "pss", 0)
+    except psutil.AccessDenied:
+        return 0
+    return held - proportional if proportional else 0
 
 
 class PeakMemory:
@@ -27,9 +67,9 @@ class PeakMemory:
         self._thread = threading.Thread(target=self._watch, daemon=True, name="peak-memory")
 
     def _watch(self) -> None:
-        root = psutil.Process()
+        tree = TreeMemory(psutil.Process())
         while True:
-            self.now_bytes = tree_bytes(root)
+            self.now_bytes = tree.bytes()
             self.peak_bytes = max(self.peak_bytes, self.now_bytes)
             if self._over.wait(self._interval_s):
                 return
