@@ -27,10 +27,11 @@ from benchmarks.train import lay_out
 from benchmarks.zipf_corpus import zipf_rows
 from pipeline.execute import run_here
 from pipeline.text.config import FeatureConfig
+from pipeline.train.array_files import ArrayFile, add_files
 from pipeline.train.block_files import open_block, write_block
 from pipeline.train.config import TrainConfig
-from pipeline.train.full_batch import SlopeFile, add_slopes, shard_slope
-from pipeline.train.hashed import _added, _counted, hash_batch
+from pipeline.train.full_batch import shard_slope
+from pipeline.train.hashed import count_batch, hash_batch
 from pipeline.train.incremental import new_estimator
 from pipeline.train.lane_kernel import add_lane
 from pipeline.train.prepare import prepare_rows
@@ -40,8 +41,8 @@ from storage.store import Store
 NETWORK_BYTES_S, TASK_S = 1e9, 0.003
 WORKERS = (1, 2, 10, 100, 1_000)
 _FEATURES, _ROWS, _TIMES = 1 << 20, 16_384, 3
-#: As in `pipeline.train.hashed`, and in `pipeline.train.full_batch`.
-_COUNTS_FAN_IN, _SLOPES_FAN_IN = 16, 16
+#: As in `pipeline.train.array_files`.
+_FAN_IN = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +114,12 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
     train = TrainConfig.model_validate({"block_rows": rows, "split": {"column": "side", "test": "test"}})
     prepared = prepare_rows(snapshot, features, train, folder / "cache", run_here)
     [block, *_], [shard, *_] = cut(snapshot, rows), prepared.shards
-    point, slope = str(folder / "point.npy"), str(folder / "slope.npy")
+    counts, point, slope, total = (str(folder / f"{name}.npy") for name in ("counts", "point", "slope", "sum"))
     np.save(point, np.zeros(len(prepared.weighting.buckets) + 1))
 
     def hash_one(number: int) -> None:
-        _counted(hash_batch([block], 0, snapshot.schema, features, train, folder / f"hashed-{number}"), _FEATURES)
+        batch = hash_batch([block], 0, snapshot.schema, features, train, folder / f"hashed-{number}")
+        count_batch(batch, _FEATURES, counts)
 
     def weigh_one(number: int) -> None:
         weighed = prepared.weighting.weigh(prepared.blocks[0].train_matrix())
@@ -132,17 +134,17 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
     def slope_one(_: int) -> None:
         shard_slope([shard.folder], point, (len(prepared.weighting.buckets), 1), (1.0, 1.0), False, slope)
 
-    frequencies = [np.ones(_FEATURES, np.int32)] * _COUNTS_FAN_IN
     column = np.ones((_FEATURES + 1, 1))
     sums, lane = np.zeros((3, *column.shape)), np.stack([column, column]).astype(np.float32)
     np.save(slope, column[:, 0])
-    slopes = [SlopeFile(path=slope, rows=1)] * _SLOPES_FAN_IN
+    np.save(counts, np.ones(_FEATURES, np.int32))
+    slopes, frequencies = ([ArrayFile(path=path)] * _FAN_IN for path in (slope, counts))
     yield Work(
         name="hashing",
         block_s=_least_s(hash_one),
         task_blocks=8,
-        fan_in=_COUNTS_FAN_IN,
-        add_s=_least_s(lambda _: _added(frequencies)) / _COUNTS_FAN_IN,
+        fan_in=_FAN_IN,
+        add_s=_least_s(lambda _: add_files(frequencies, total)) / _FAN_IN,
         sum_bytes=4 * _FEATURES,
     )
     yield Work(name="weighing and mixing", block_s=_least_s(weigh_one), task_blocks=16)
@@ -159,10 +161,10 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
     yield Work(
         name="a pass of lbfgs",
         block_s=_least_s(slope_one),
-        # As many tasks as a task has blocks, about; of 10,000 blocks.
-        task_blocks=78,
-        fan_in=_SLOPES_FAN_IN,
-        add_s=_least_s(lambda _: add_slopes(slopes, str(folder / "sum.npy"))) / _SLOPES_FAN_IN,
+        # Of 10,000 blocks.
+        task_blocks=156,
+        fan_in=_FAN_IN,
+        add_s=_least_s(lambda _: add_files(slopes, total)) / _FAN_IN,
         sum_bytes=8 * _FEATURES,
     )
 

@@ -1,33 +1,29 @@
 """Logistic regression to its optimum: gradients over all rows, summed over shards in a fixed tree by Dask tasks.
 
-Rows stay on disk; a task holds the weights, one gradient and one shard. Parameters and gradients go between tasks and
-driver as files: to send an array takes several times as long as to write it and map it.
+Rows stay on disk; a task holds the weights, one gradient and one shard. Parameters and gradients are passed as files.
 """
 
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from dask import delayed
 
 from pipeline.execute import Execute, task_of
 from pipeline.text.hashing import read_only
+from pipeline.train.array_files import ArrayFile, map_array, passing, summed, total_of, write_array
 from pipeline.train.block_files import open_block
 from pipeline.train.gradient_kernel import add_curvature, add_gradient, dot
 from pipeline.train.minimize import Minimum, minimize
+from pipeline.train.order import even_parts
 from pipeline.train.shards import Shard
 from storage.files import explained
 
 Doubles = npt.NDArray[np.float64]
 
-#: Tasks of a pass at least, and sums that one task adds up, or in the end the driver.
-_LEAST_TASKS, _FAN_IN = 4, 16
+#: Tasks of a pass at least, where there are as many shards.
+_LEAST_TASKS = 4
 #: Bytes that the remembered steps of the search may take, and how many there are at least and at most.
 _MEMORY_BYTES, _FEWEST, _MOST = 1 << 29, 3, 20
 #: How near the weights must be to the optimum, relative to their length.
@@ -35,27 +31,6 @@ _NEAR = 1e-3
 #: Changes when the same parameters lead to another gradient.
 _FORMAT = 1
 _DIGEST_BYTES = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlopeFile:
-    """Loss and gradient summed over some rows, on disk.
-
-    Attributes
-    ----------
-    path
-        A flat float64 array: the gradient by weights, then by intercepts, and last the loss.
-    rows
-        How many rows.
-    """
-
-    path: str
-    rows: int
-
-    @property
-    def progress_rows(self) -> int:
-        """Rows done with it, for whoever shows progress."""
-        return self.rows
 
 
 def fit_full_batch(
@@ -134,22 +109,18 @@ class _Passes:
         self._kept: list[Path] = []
 
     def slope(self, point: Doubles, *, curvature: bool = False) -> Doubles:
-        """Gradient, or second derivatives, and loss at `point`, as `SlopeFile` has them; on disk afterwards."""
+        """Gradient, or second derivatives, and loss at `point`, as in `shard_slope`; on disk afterwards."""
         facts = repr((_FORMAT, self._class_weights, curvature)).encode()
         # A run that goes on comes to the same points.
         kept = self._folder / f"{sha256(facts + sha256(point.data).digest()).hexdigest()}.slope"
         self._kept.append(kept)
         if (found := _restored(kept)) is not None:
             return found
-        aside = self._folder / f"pass-{secrets.token_hex(8)}"
-        with explained(aside):
-            aside.mkdir(parents=True)
-            try:
-                slope = self._summed(point, aside, curvature)
+        with passing(self._folder) as aside:
+            slope = self._summed(point, aside, curvature)
+            with explained(kept):
                 _keep(slope, aside / kept.name)
                 (aside / kept.name).replace(kept)
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
         return slope
 
     def forget(self) -> None:
@@ -158,17 +129,14 @@ class _Passes:
             kept.unlink(missing_ok=True)
 
     def _summed(self, point: Doubles, aside: Path, curvature: bool) -> Doubles:
-        np.save(aside / "point.npy", point)
-        settings = str(aside / "point.npy"), self._shape, self._class_weights, curvature
-        level = [
+        parameters = str(aside / "point.npy")
+        write_array(point, parameters)
+        settings = parameters, self._shape, self._class_weights, curvature
+        leaves = [
             task_of(shard_slope, [shard.folder for shard in leaf], *settings, str(aside / f"leaf-{number}.npy"))
             for number, leaf in enumerate(self._leaves)
         ]
-        while len(level) > _FAN_IN:
-            groups = [level[at : at + _FAN_IN] for at in range(0, len(level), _FAN_IN)]
-            names = [str(aside / f"sum-{len(groups)}-{number}.npy") for number in range(len(groups))]
-            level = [delayed(add_slopes, pure=False)(*pair) for pair in zip(groups, names, strict=True)]
-        return added(self._execute("train", level))
+        return total_of(self._execute("train", summed(leaves, aside)))
 
 
 def _keep(slope: Doubles, path: Path) -> None:
@@ -187,15 +155,14 @@ def _restored(path: Path) -> Doubles | None:
     return np.frombuffer(slope) if sha256(slope).digest() == digest else None
 
 
-def _groups(shards: Sequence[Shard]) -> list[list[Shard]]:
-    """Neighbouring shards that are one task: as many as there are tasks, about, since each costs the scheduler time.
+def _groups(shards: Sequence[Shard]) -> list[Sequence[Shard]]:
+    """Neighbouring shards that are one task: as many as there are tasks, or up to four times as many.
 
-    The tasks are a power of two, so that two, four or eight workers end together.
+    A task costs worker, scheduler and driver together as much time as a shard or two. The tasks are a power of two, so
+    that two, four or eight workers end together.
     """
-    root = 1 << (max(len(shards) - 1, 0).bit_length() + 1) // 2
-    count = min(len(shards), max(_LEAST_TASKS, root))
-    edges = [len(shards) * number // count for number in range(count + 1)]
-    return [list(shards[start:stop]) for start, stop in pairwise(edges)]
+    root = 1 << (len(shards).bit_length() - 1) // 2
+    return even_parts(shards, min(len(shards), max(_LEAST_TASKS, root)))
 
 
 def shard_slope(
@@ -205,13 +172,14 @@ def shard_slope(
     class_weights: Sequence[float],
     curvature: bool,
     path: str,
-) -> SlopeFile:
+) -> ArrayFile:
     """The slope of the rows of some shards, at `path`; with `curvature` second derivatives instead.
 
-    The point lies at `parameters`.
+    It is a flat float64 array: the gradient by weights, then by intercepts, and last the loss, the sum of negative
+    log-probabilities. The point lies at `parameters`.
     """
     add = add_curvature if curvature else add_gradient
-    point = np.load(parameters, mmap_mode="r")
+    point = map_array(parameters)
     size = shape[0] * shape[1]
     slope = np.zeros(len(point) + 1)
     gradient, rows = slope[:-1], 0
@@ -229,30 +197,8 @@ def shard_slope(
             gradient[size:],
         )
         rows += len(block.labels)
-    return _written(slope, path, rows)
-
-
-def add_slopes(slopes: Sequence[SlopeFile], path: str) -> SlopeFile:
-    """The slope of all rows of `slopes`, at `path`."""
-    return _written(added(slopes), path, sum(slope.rows for slope in slopes))
-
-
-def added(slopes: Sequence[SlopeFile]) -> Doubles:
-    """Gradient and loss of all rows of `slopes`, added up in their order."""
-    first, *others = (np.load(slope.path, mmap_mode="r") for slope in slopes)
-    total = np.array(first)
-    for other in others:
-        total += other
-    return total
-
-
-def _written(slope: Doubles, path: str, rows: int) -> SlopeFile:
-    # A task that is done twice must not take the first one's file from under its readers.
-    aside = Path(f"{path}.{secrets.token_hex(4)}.npy")
-    with explained(aside):
-        np.save(aside, slope)
-        aside.replace(path)
-    return SlopeFile(path=path, rows=rows)
+    write_array(slope, path)
+    return ArrayFile(path=path, progress_rows=rows)
 
 
 def weights_by_class(classes: int, given: Mapping[int, float] | None) -> list[float]:

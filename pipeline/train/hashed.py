@@ -21,6 +21,7 @@ from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
 from pipeline.text.tfidf import Rows, count_documents
 from pipeline.train.added import AddedRows
+from pipeline.train.array_files import ArrayFile, passing, summed, total_of, write_array
 from pipeline.train.block_files import is_written, open_block, read_record, write_block
 from pipeline.train.columns import as_text, needed_columns
 from pipeline.train.config import TrainConfig
@@ -29,11 +30,9 @@ from pipeline.train.sides import NO_PLAN, SplitPlan, sides_of
 from storage.scan import Span, cut, read_blocks
 from storage.versions import Snapshot
 
-#: Counts of this many blocks are added up by one task.
-_FAN_IN = 16
-#: Blocks that one task reads at most, since neighbours lie in the same row groups; versions of few blocks are spread
-#: over `_LEAST_BATCHES` tasks, which differ by a block at most, so that workers end together.
-_BATCH_BLOCKS, _LEAST_BATCHES = 8, 4
+#: Blocks that one task reads at most, since neighbours lie in the same row groups. There are as many tasks as that
+#: takes, or a few more: a multiple of `_EVEN_BATCHES`, which differ by a block at most, so that workers end together.
+_BATCH_BLOCKS, _EVEN_BATCHES = 8, 4
 #: Changes when the same settings mean other bytes on disk.
 _FORMAT = 4
 
@@ -181,17 +180,22 @@ def hash_blocks(
     blocks = cut(snapshot, train.block_rows)
     if not blocks:
         return [], np.zeros(features.width, np.int32)
-    batches = even_parts(blocks, min(len(blocks), max(_LEAST_BATCHES, -(-len(blocks) // _BATCH_BLOCKS))))
+    count = _EVEN_BATCHES * -(-len(blocks) // (_EVEN_BATCHES * _BATCH_BLOCKS))
+    batches = even_parts(blocks, min(len(blocks), count))
     tasks = [
         task_of(hash_batch, batch, first, snapshot.schema, features, train, folder, plan, added)
         for batch, first in zip(batches, accumulate(map(len, batches), initial=0), strict=False)
     ]
-    sums = [delayed(_counted, pure=False)(task, features.width) for task in tasks]
-    while len(sums) > 1:
-        sums = [delayed(_added, pure=False)(sums[at : at + _FAN_IN]) for at in range(0, len(sums), _FAN_IN)]
     sizes = [sum(map(_span_bytes, batch)) for batch in batches]
-    *hashed, counts = execute("features", [*tasks, sums[0]], sizes=[*sizes, 0])
-    return [block for batch in hashed for block in batch.blocks], counts
+    with passing(folder) as aside:
+        counts = [
+            delayed(count_batch, pure=False)(task, features.width, str(aside / f"batch-{number}.npy"))
+            for number, task in enumerate(tasks)
+        ]
+        sums = summed(counts, aside)
+        answers = execute("features", [*tasks, *sums], sizes=[*sizes, *(0 for _ in sums)])
+        frequencies = total_of(answers[len(tasks) :])
+    return [block for batch in answers[: len(tasks)] for block in batch.blocks], frequencies
 
 
 def hash_batch(
@@ -273,20 +277,14 @@ def _label_counts(labels: pa.Array, which: npt.NDArray[np.bool_]) -> dict[str, i
     return {pair["values"]: pair["counts"] for pair in counts.to_pylist()}
 
 
-def _counted(batch: HashedBatch, width: int) -> npt.NDArray[np.int32]:
-    """How many rows that train hold each bucket."""
+def count_batch(batch: HashedBatch, width: int, path: str) -> ArrayFile:
+    """How many rows that train hold each bucket, at `path`, shape (buckets,)."""
     counts = np.zeros(width, np.int32)
     for block in batch.blocks:
         rows = block.train_rows_as()
         count_documents(rows.indices[: rows.bounds[-1]], counts)
-    return counts
-
-
-def _added(counts: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
-    total = counts[0].copy()
-    for count in counts[1:]:
-        total += count
-    return total
+    write_array(counts, path)
+    return ArrayFile(path=path)
 
 
 def _span_bytes(spans: Sequence[Span]) -> int:

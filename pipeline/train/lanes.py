@@ -3,12 +3,10 @@
 After Agarwal, Chapelle, Dudik, Langford, "A Reliable Effective Terascale Linear Learning System" (JMLR 2014), section
 2: each lane starts from the same weights, and the merged weight is the mean of the lanes' weights, each weighted by the
 squared gradients that its lane has seen, which say how much it knows of that coordinate. Lanes are shares of the
-shards, not of the workers: any number of workers gives the same bits. A lane leaves what it has learned as a file: to
-send it takes several times as long as to write it and map it.
+shards, not of the workers: any number of workers gives the same bits. What a lane has
+learned is passed as a file.
 """
 
-import secrets
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -22,13 +20,13 @@ from dask.delayed import Delayed
 
 from pipeline.execute import Execute
 from pipeline.text.hashing import read_only
+from pipeline.train.array_files import map_array, passing, write_array
 from pipeline.train.block_files import open_block
 from pipeline.train.checkpoints import open_estimator, saved_rows
 from pipeline.train.epoch_steps import STEPS, Learned, begun_again, in_steps, require_rows
 from pipeline.train.lane_kernel import add_lane, merge_lanes
 from pipeline.train.learner import OnlineLearner
 from pipeline.train.shards import Shard
-from storage.files import explained
 
 Floats = npt.NDArray[np.float32]
 _Key: TypeAlias = tuple[str, int, int]
@@ -73,15 +71,10 @@ def learn_epoch_in_lanes(
     shares = [share for lane in range(lanes) if (share := list(shards[lane::lanes]))]
 
     def once(_: int) -> OnlineLearner:
-        aside = folder / f"lanes-{secrets.token_hex(8)}"
-        with explained(aside):
-            aside.mkdir(parents=True)
-            try:
-                last, told, graph = _lanes(blank, _path(before), shares, columns, classes, saved_rows(before), aside)
-                learned = execute("train", [Delayed(key, graph) for key in (*last, *told)])[: len(last)]
-                return _merged(learned, lane_start(blank, _path(before), columns, classes)[0])
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
+        with passing(folder) as aside:
+            last, told, graph = _lanes(blank, _path(before), shares, columns, classes, saved_rows(before), aside)
+            learned = execute("train", [Delayed(key, graph) for key in (*last, *told)])[: len(last)]
+            return _merged(learned, lane_start(blank, _path(before), columns, classes)[0])
 
     return begun_again(once)
 
@@ -150,11 +143,7 @@ def lane_step(before: _Stepped, shards: Sequence[Shard], learned: int) -> _Stepp
 def lane_end(before: _Stepped, shards: Sequence[Shard], learned: int, share: int, path: str) -> LaneFile:
     """What a lane of so many shards has learned after its last step, at `path`; otherwise as `lane_step`."""
     estimator, told = lane_step(before, shards, learned)
-    # A task that is done twice must not take the first one's file from under its readers.
-    aside = Path(f"{path}.{secrets.token_hex(4)}.npy")
-    with explained(aside):
-        np.save(aside, np.stack([_squares(estimator), _with_intercept(estimator.coef_.T, estimator.intercept_)]))
-        aside.replace(path)
+    write_array(np.stack([_squares(estimator), _with_intercept(estimator.coef_.T, estimator.intercept_)]), path)
     return LaneFile(path=path, losses=tuple(estimator.losses_[-share:]), progress_rows=told.progress_rows)
 
 
@@ -163,7 +152,7 @@ def _merged(lanes: Sequence[LaneFile], estimator: OnlineLearner) -> OnlineLearne
     squares, weights = _squares(estimator), _with_intercept(estimator.weights_, estimator.intercept_)
     sums = np.zeros((3, *squares.shape))
     for lane in lanes:
-        add_lane(sums, read_only(squares), read_only(np.load(lane.path, mmap_mode="r")))
+        add_lane(sums, read_only(squares), read_only(map_array(lane.path)))
     touched = merge_lanes(read_only(sums), squares, weights)
     estimator.weights_[:], estimator.intercept_ = weights[:-1], weights[-1].copy()
     estimator.squares_[:], estimator.intercept_squares_ = squares[:-1], squares[-1].copy()

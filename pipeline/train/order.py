@@ -34,13 +34,14 @@ def shuffled(count: int, *seeds: int) -> npt.NDArray[np.int64]:
 
 
 def even_parts(items: Sequence[_Item], count: int) -> list[Sequence[_Item]]:
-    """The items in order in so many parts that differ by one item at most, larger ones first.
+    """The items in order in so many parts that differ by one item at most; the last, if any, is a larger one.
+
+    What the last item stands for is often less than what others do.
 
     Examples
     --------
     >>> even_parts("abcdefg", 3)
-    ['abc', 'de', 'fg']
+    ['ab', 'cd', 'efg']
     """
-    size, more = divmod(len(items), count)
-    bounds = [number * size + min(number, more) for number in range(count + 1)]
+    bounds = [len(items) * number // count for number in range(count + 1)]
     return [items[start:stop] for start, stop in pairwise(bounds)]
