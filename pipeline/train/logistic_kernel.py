@@ -101,8 +101,6 @@ def _gather(
     indices: _Ints,
     first: np.uint64,
     size: np.uint64,
-    next_first: np.uint64,
-    next_end: np.uint64,
     clock: int,
     state: _Floats,
     clocks: _Longs,
@@ -110,22 +108,39 @@ def _gather(
     squares: _Floats,
     ages: _Longs,
 ) -> None:
-    """The last three arrays hold what is known of the features of one row, which have been seen now.
-
-    What is known of the next row's features is asked for item by item beside that: a processor waits for no more than
-    some tens of lines at once.
-    """
-    state_at, last = np.uint64(state.ctypes.data), np.uint64(len(indices) - 1)
-    for item in range(next_first + size, next_end):
-        prefetch(state_at + np.uint64(indices[item]) * _FEATURE_BYTES)
+    """The last three arrays hold what is known of the features of one row, which have been seen now."""
     for item in range(size):
-        # Beyond the next row's end are features of another row: to ask for them does no harm.
-        prefetch(state_at + np.uint64(indices[min(next_first + item, last)]) * _FEATURE_BYTES)
         feature = np.uint64(indices[first + item])
         weights[item] = state[feature, _WEIGHT]
         squares[item] = state[feature, _SQUARE]
         ages[item] = clock - clocks[feature, _CLOCK]
         clocks[feature, _CLOCK] = clock
+
+
+@inlined
+def _summed(
+    start: np.float32,
+    parts: _Floats,
+    size: np.uint64,
+    indices: _Ints,
+    next_first: np.uint64,
+    next_end: np.uint64,
+    state: _Floats,
+) -> np.float32:
+    """`start` and the first `size` parts added up in their order; what is known of the next row's features is asked for.
+
+    Each sum waits for the one before, which leaves time to ask item by item: a processor waits for no more than some
+    tens of lines at once.
+    """
+    state_at, last = np.uint64(state.ctypes.data), np.uint64(len(indices) - 1)
+    for item in range(next_first + size, next_end):
+        prefetch(state_at + np.uint64(indices[item]) * _FEATURE_BYTES)
+    total = start
+    for item in range(size):
+        # Beyond the next row's end are features of another row: to ask for them does no harm.
+        prefetch(state_at + np.uint64(indices[min(next_first + item, last)]) * _FEATURE_BYTES)
+        total += parts[item]
+    return total
 
 
 @kernel
@@ -173,7 +188,7 @@ def _learn_two_classes(
         size = np.uint64(bounds[row + 1]) - first
         following = order[min(at + 1, len(order) - 1)]
         next_first, next_end = np.uint64(bounds[following]), np.uint64(bounds[following + 1])
-        _gather(indices, first, size, next_first, next_end, clock, state, clocks, weights, squares, ages)
+        _gather(indices, first, size, clock, state, clocks, weights, squares, ages)
         for item in range(size):
             pull = np.float32(ages[item] * l2 * rate)
             weights[item] = weights[item] / (one + pull / np.sqrt(squares[item]))
@@ -183,10 +198,7 @@ def _learn_two_classes(
                 weights[item] = _cut_off(weights[item], cut / np.sqrt(squares[item]))
         for item in range(size):
             parts[item] = values[first + item] * weights[item]
-        score = intercept[0]
-        for item in range(size):
-            score += parts[item]
-        scores[0] = score
+        scores[0] = _summed(intercept[0], parts, size, indices, next_first, next_end, state)
         loss += _softmax(scores, 1, targets[row], row_weights[row])
         only = scores[0]
         intercept_squares[0] += only * only
