@@ -96,7 +96,7 @@ def _lowest_bit(_typing: Any, _bits: Any) -> Any:
     from numba import types
 
     def call(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.IntType(1)(1))
+        return builder.cttz(arguments[0], ir.IntType(1)(0))
 
     return types.uint64(types.uint64), call
 
@@ -174,7 +174,7 @@ def _intrinsic(function: Callable[..., Any]) -> Any:
 #: Asks, inside a compiled loop, for the cache line at an address (uint64) that is needed soon, without waiting for it.
 #: Processors foresee neighbours alone: work on rows in a shuffled order would otherwise wait for memory half the time.
 prefetch: Callable[[Any], None] = _Deferred(_prefetch, _intrinsic)
-#: The place of the lowest bit that is set in a uint64 other than 0.
+#: The place of the lowest bit that is set in a uint64, 64 where none is.
 lowest_bit: Callable[[Any], Any] = _Deferred(_lowest_bit, _intrinsic)
 #: How many bits of a uint64 are set.
 bit_count: Callable[[Any], Any] = _Deferred(_bit_count, _intrinsic)

@@ -8,7 +8,7 @@ wrong where the next word ends loses more time than the word takes.
 import numpy as np
 import numpy.typing as npt
 
-from storage.compiled import inlined, load_word, lowest_bit, store_word
+from storage.compiled import bit_count, bytes_within, inlined, load_word, lowest_bit, store_word
 
 Bytes = npt.NDArray[np.uint8]
 Bounds = npt.NDArray[np.int32]
@@ -16,8 +16,8 @@ Bounds = npt.NDArray[np.int32]
 _BLANK = np.uint8(0x20)
 _ONE, _ZERO = np.uint8(1), np.uint8(0)
 _WORD_BITS = np.uint64(64)
-#: Times eight bytes that are 0 or 1: the highest byte of the product is those eight bits, the first byte's the lowest.
-_GATHER = np.uint64(0x0102040810204080)
+#: Edges of words that are written without a look at how many there are.
+_AT_ONCE = np.uint64(8)
 
 
 @inlined
@@ -42,60 +42,57 @@ def ascii_words(
     start: int,
     end: int,
     lowercase: bool,
-    flags: Bytes,
     buffer: Bytes,
     starts: Bounds,
     ends: Bounds,
     runs: Bounds,
 ) -> int:
-    """How many runs there are, as `word_units` has them.
-
-    `flags` must hold 64 bytes more than the document, and a multiple of eight.
-    """
+    """How many runs there are, as `word_units` has them; `buffer` must hold 64 bytes more than the document."""
     size = end - start
-    _sorted_words(text, start, size, lowercase, buffer, flags)
+    _lowered(text, start, size, lowercase, buffer)
     # Until the runs are known, their place serves for the edges.
-    units = _tokens(_edges(size, flags.view(np.uint64), runs), runs, buffer, starts, ends)
+    units = _tokens(_edges(size, buffer, runs), runs, buffer, starts, ends)
     runs[0] = 0
     runs[1] = units
     return 1
 
 
 @inlined
-def _sorted_words(text: Bytes, start: int, size: int, lowercase: bool, buffer: Bytes, flags: Bytes) -> None:
-    """`buffer` holds the document in lower case; ``flags[i]`` says whether byte i may be in a word."""
+def _lowered(text: Bytes, start: int, size: int, lowercase: bool, buffer: Bytes) -> None:
+    """`buffer` holds the document in lower case, and zeros behind it."""
     fold = np.uint8(0x20) if lowercase else _ZERO
     first = np.uint64(start)
     for place in range(np.uint64(size)):
         byte = text[first + place]
-        folded = byte | np.uint8(0x20)
-        letter = np.uint8(np.uint8(folded - np.uint8(97)) < np.uint8(26))
-        flags[place] = letter | (np.uint8(byte - np.uint8(48)) < np.uint8(10)) | (byte == np.uint8(95))
-        buffer[place] = byte | np.uint8(letter * fold)
+        buffer[place] = byte | np.uint8(np.uint8(np.uint8(byte - np.uint8(65)) < np.uint8(26)) * fold)
     for place in range(np.uint64(size), np.uint64(size) + _WORD_BITS):
-        flags[place] = 0
+        buffer[place] = 0
 
 
 @inlined
-def _edges(size: int, wide: npt.NDArray[np.uint64], edges: Bounds) -> int:
+def _edges(size: int, buffer: Bytes, edges: Bounds) -> int:
     """How many edges of words there are, and where: the start of each, and its end.
 
-    `wide` holds the flags, eight at a time, which become 64 bits at a time: an edge is where a bit differs from the one
-    before.
+    An edge is where one of two neighbours may be in a word, and the other may not.
     """
+    base = np.uint64(buffer.ctypes.data)
     count = np.uint64(0)
     before = np.uint64(0)
     for first in range(np.uint64(0), np.uint64(size + 1), _WORD_BITS):
-        bits = np.uint64(0)
-        for part in range(np.uint64(8)):
-            eight = (wide[(first >> np.uint64(3)) + part] * _GATHER) >> np.uint64(56)
-            bits |= eight << (np.uint64(8) * part)
+        at = base + first
+        letters = bytes_within(at, np.uint8(97), np.uint8(122)) | bytes_within(at, np.uint8(65), np.uint8(90))
+        others = bytes_within(at, np.uint8(48), np.uint8(57)) | bytes_within(at, np.uint8(95), np.uint8(95))
+        bits = letters | others
         turns = bits ^ ((bits << np.uint64(1)) | before)
         before = bits >> np.uint64(63)
-        while turns:
-            edges[count] = first + lowest_bit(turns)
-            count += np.uint64(1)
-            turns &= turns - np.uint64(1)
+        # A few at a time, with some that are written over: how many there are is hard for a processor to foresee.
+        total = count + bit_count(turns)
+        while count < total:
+            for place in range(_AT_ONCE):
+                edges[count + place] = first + lowest_bit(turns)
+                turns &= turns - np.uint64(1)
+            count += _AT_ONCE
+        count = total
     return int(np.int64(count))
 
 

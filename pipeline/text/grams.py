@@ -17,7 +17,10 @@ Keys = npt.NDArray[np.uint32]
 Values = npt.NDArray[np.float32]
 Parts = npt.NDArray[np.uint32]
 
-_EIGHT = np.uint64(8)
+_EIGHT, _SIXTEEN = np.uint64(8), np.uint64(16)
+#: Masks of those of the first eight, and of the second eight bytes that are among the first 0 to 16.
+_LOW_BYTES = np.array([(1 << 8 * min(count, 8)) - 1 for count in range(17)], np.uint64)
+_HIGH_BYTES = np.array([(1 << 8 * max(count - 8, 0)) - 1 for count in range(17)], np.uint64)
 
 WORD_CODE, CHAR_CODE, CHAR_WB_CODE, CHINESE_CODE = 0, 1, 2, 3
 
@@ -43,9 +46,9 @@ def scratch(offsets: npt.NDArray[np.int64]) -> tuple[Bytes, Bytes, Bytes, Bounds
     for row in range(len(offsets) - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
     lowered = np.empty(longest * 3 // 2 + 3, np.uint8)
-    # Hashing reads up to sixteen bytes from where an n-gram starts, and flags are looked at 64 at a time.
-    room = 3 * len(lowered) + 16
-    flags = np.empty(longest // 8 + 9, np.uint64).view(np.uint8)
+    # Bytes are looked at 64 at a time, and hashing reads up to sixteen from where an n-gram starts.
+    room = 3 * len(lowered) + 64
+    flags = np.empty(longest + 1, np.uint8)
     units = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32))
     return lowered, flags, np.zeros(room, np.uint8), units[0], units[1], units[2]
 
@@ -69,7 +72,7 @@ def units_of(
     """How many runs the document ``text[start:end]`` has, its units written to the scratch arrays."""
     if analyzer != CHINESE_CODE and is_ascii(text, start, end):
         if analyzer == WORD_CODE:
-            return ascii_words(text, start, end, lowercase, flags, buffer, starts, ends, runs)
+            return ascii_words(text, start, end, lowercase, buffer, starts, ends, runs)
         return ascii_chars(
             text, start, end, lowercase, analyzer == CHAR_WB_CODE, lowered, flags, buffer, starts, ends, runs
         )
@@ -111,8 +114,9 @@ def unit_keys(
     for unit in range(np.uint64(units)):
         at = base + np.uint64(starts[unit])
         length = base + np.uint64(ends[unit]) - at
-        low = load_word(at) & _lowest_bytes(min(length, _EIGHT))
-        high = load_word(at + _EIGHT) & _lowest_bytes(min(max(length, _EIGHT) - _EIGHT, _EIGHT))
+        held = min(length, _SIXTEEN)
+        low = load_word(at) & _LOW_BYTES[held]
+        high = load_word(at + _EIGHT) & _HIGH_BYTES[held]
         first[unit] = low
         second[unit] = low >> np.uint64(32)
         third[unit] = high
@@ -121,18 +125,10 @@ def unit_keys(
         longest = max(longest, length)
     for unit in range(np.uint64(units)):
         keys[unit] = _signed(murmur3_short(first[unit], second[unit], third[unit], fourth[unit], lengths[unit]), mask)
-    if longest > np.uint64(16):
+    if longest > _SIXTEEN:
         for unit in range(np.uint64(units)):
-            if lengths[unit] > np.uint32(16):
+            if lengths[unit] > np.uint32(_SIXTEEN):
                 keys[unit] = key_of(buffer, starts[unit], ends[unit], mask)
-
-
-@inlined
-def _lowest_bytes(count: np.uint64) -> np.uint64:
-    """A mask of so many bytes, at most eight."""
-    return ((np.uint64(1) << (_EIGHT * (count & np.uint64(7)))) - np.uint64(1)) | (
-        np.uint64(0) - (count >> np.uint64(3))
-    )
 
 
 @inlined

@@ -127,7 +127,7 @@ def _summed(
     next_end: np.uint64,
     state: _Floats,
 ) -> np.float32:
-    """`start` and the first `size` parts added up in their order; what is known of the next row's features is asked for.
+    """`start` and the first `size` parts, added up in order; what is known of the next row's features is asked for.
 
     Each sum waits for the one before, which leaves time to ask item by item: a processor waits for no more than some
     tens of lines at once.

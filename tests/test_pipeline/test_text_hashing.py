@@ -181,3 +181,11 @@ def test_words_of_every_length_wherever_they_lie(ngrams, between):
     ]
     features = FeatureConfig(ngrams=ngrams)
     assert_equal(hash_texts(pa.array(texts), features), reference(texts, features))
+
+
+@pytest.mark.parametrize("ngrams", [(1, 1), (1, 2)])
+@pytest.mark.parametrize("word", ["a", "aB", "z_9", "x" * 70])
+def test_words_end_anywhere_among_64_bytes(word, ngrams):
+    features = FeatureConfig(ngrams=ngrams)
+    texts = [" " * before + f"{word} " * count for before in range(3) for count in range(70)]
+    assert_equal(hash_texts(pa.array(texts), features), reference(texts, features))
