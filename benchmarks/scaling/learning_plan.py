@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.harness.scripted import begun, write_record
 from benchmarks.harness.tables import markdown
@@ -34,6 +35,7 @@ from pipeline.train.full_batch import shard_slope
 from pipeline.train.hashed import count_batch, hash_batch
 from pipeline.train.incremental import new_estimator
 from pipeline.train.lane_kernel import add_lane
+from pipeline.train.lanes import _TOGETHER
 from pipeline.train.prepare import prepare_rows
 from storage.scan import cut
 from storage.store import Store
@@ -115,6 +117,7 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
     prepared = prepare_rows(snapshot, features, train, folder / "cache", run_here)
     [block, *_], [shard, *_] = cut(snapshot, rows), prepared.shards
     counts, point, slope, total = (str(folder / f"{name}.npy") for name in ("counts", "point", "slope", "sum"))
+    places = [str(folder / f"added-{number}.npy") for number in range(_FAN_IN)]
     np.save(point, np.zeros(len(prepared.weighting.buckets) + 1))
 
     def hash_one(number: int) -> None:
@@ -135,26 +138,35 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
         shard_slope([shard.folder], point, (len(prepared.weighting.buckets), 1), (1.0, 1.0), False, slope)
 
     column = np.ones((_FEATURES + 1, 1))
-    sums, lane = np.zeros((3, *column.shape)), np.stack([column, column]).astype(np.float32)
-    np.save(slope, column[:, 0])
-    np.save(counts, np.ones(_FEATURES, np.int32))
-    slopes, frequencies = ([ArrayFile(path=path)] * _FAN_IN for path in (slope, counts))
+    sums, lane = np.zeros((3, _TOGETHER)), column[:, 0].astype(np.float32)
+
+    def add_one(array: npt.NDArray[Any]) -> float:
+        for place in places:
+            np.save(place, array)
+        files = [ArrayFile(path=place) for place in places]
+        return _least_s(lambda _: add_files(files, total)) / _FAN_IN
+
+    def merge_one(_: int) -> None:
+        for at in range(0, _FEATURES, _TOGETHER):
+            part = lane[at : at + _TOGETHER]
+            add_lane(sums, part, part, part)
+
     yield Work(
         name="hashing",
         block_s=_least_s(hash_one),
         task_blocks=8,
         fan_in=_FAN_IN,
-        add_s=_least_s(lambda _: add_files(frequencies, total)) / _FAN_IN,
+        add_s=add_one(np.ones(_FEATURES, np.int32)),
         sum_bytes=4 * _FEATURES,
     )
     yield Work(name="weighing and mixing", block_s=_least_s(weigh_one), task_blocks=16)
     yield Work(
         name="an epoch, a lane a worker",
         block_s=_least_s(learn_one),
-        task_blocks=10,
+        task_blocks=16,
         graph_tasks=2,
         fan_in=max(WORKERS),
-        add_s=_least_s(lambda _: add_lane(sums, lane[0], lane)),
+        add_s=_least_s(merge_one),
         sum_bytes=2 * 4 * _FEATURES,
         sum_a_worker=True,
     )
@@ -164,7 +176,7 @@ def measured(folder: Path, rows: int) -> Iterator[Work]:
         # Of 10,000 blocks.
         task_blocks=156,
         fan_in=_FAN_IN,
-        add_s=_least_s(lambda _: add_files(slopes, total)) / _FAN_IN,
+        add_s=add_one(column[:, 0]),
         sum_bytes=8 * _FEATURES,
     )
 
@@ -177,7 +189,7 @@ def table(works: Sequence[Work], blocks: int) -> str:
         found = [planned(work, blocks, count).seconds for count in WORKERS]
         speeds = [f"{seconds:,.1f} s ({alone / seconds:,.0f} x)" for seconds in found]
         rows.append([work.name, f"{work.block_s:.4f}", f"{work.add_s:.4f}", *speeds])
-    head = [f"{blocks:,} blocks", "a block s", "adding up s", *(f"{count:,}" for count in WORKERS)]
+    head = [f"{blocks:,} blocks", "a block s", "adding up one s", *(f"{count:,}" for count in WORKERS)]
     return markdown(head, rows)
 
 

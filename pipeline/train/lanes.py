@@ -32,6 +32,9 @@ Floats = npt.NDArray[np.float32]
 _Key: TypeAlias = tuple[str, int, int]
 _Stepped: TypeAlias = tuple[OnlineLearner, Learned]
 
+#: Lanes are merged for so many weights at a time, whose sums stay in the processor's cache.
+_TOGETHER = 16_384
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneFile:
@@ -150,18 +153,23 @@ def lane_end(before: _Stepped, shards: Sequence[Shard], learned: int, share: int
 def _merged(lanes: Sequence[LaneFile], estimator: OnlineLearner) -> OnlineLearner:
     """The estimator of before the epoch with what the lanes make of it; what no lane has touched stays."""
     squares, weights = _squares(estimator), _with_intercept(estimator.weights_, estimator.intercept_)
-    sums = np.zeros((3, *squares.shape))
-    for lane in lanes:
-        add_lane(sums, read_only(squares), read_only(map_array(lane.path)))
-    touched = merge_lanes(read_only(sums), squares, weights)
+    touched = np.zeros(squares.shape, np.bool_)
+    learned = [map_array(lane.path).reshape(2, -1) for lane in lanes]
+    for at in range(0, squares.size, _TOGETHER):
+        part = slice(at, at + _TOGETHER)
+        before = squares.reshape(-1)[part]
+        sums = np.zeros((3, len(before)))
+        for ends in learned:
+            add_lane(sums, read_only(before), read_only(ends[0, part]), read_only(ends[1, part]))
+        merge_lanes(read_only(sums), before, weights.reshape(-1)[part], touched.reshape(-1)[part])
     estimator.weights_[:], estimator.intercept_ = weights[:-1], weights[-1].copy()
     estimator.squares_[:], estimator.intercept_squares_ = squares[:-1], squares[-1].copy()
     losses = [loss for lane in lanes for loss in lane.losses]
-    rows = sum(rows for rows, _ in losses)
-    estimator.rows_seen_ += rows
-    estimator.seen_[touched[:-1]] = estimator.rows_seen_
+    count = sum(rows for rows, _ in losses)
+    estimator.rows_seen_ += count
+    estimator.seen_[touched[:-1].any(axis=1)] = estimator.rows_seen_
     estimator.losses_.extend(losses)
-    estimator.loss_ = sum(loss for _, loss in losses) / max(1, rows)
+    estimator.loss_ = sum(loss for _, loss in losses) / max(1, count)
     return estimator
 
 

@@ -23,8 +23,8 @@ from pipeline.train.order_kernel import shuffled_rows
 
 #: The rows of this many blocks, drawn by chance, are mixed with one another.
 MIXED_BLOCKS = 16
-#: So many shards of a group are made by one task, which opens the group's blocks once; where that gives more than so
-#: many tasks, a whole group.
+#: So many shards of a group are made by one task at most, which opens the group's blocks once, and by an even number of
+#: tasks, so that two workers end together; where that gives more than so many tasks, a whole group.
 _BATCH, _MANY_TASKS = 4, 256
 
 
@@ -155,7 +155,8 @@ def _batches(plans: Sequence[ShardPlan]) -> list[tuple[int, Sequence[ShardPlan]]
     """The plans in parts, each of one group of blocks, with the number of each part's first."""
     size = _BATCH if len(plans) <= _MANY_TASKS * _BATCH else MIXED_BLOCKS
     groups = [list(group) for _, group in groupby(plans, lambda plan: plan.blocks)]
-    parts = [part for group in groups for part in even_parts(group, -(-len(group) // size))]
+    counts = [1 if size == MIXED_BLOCKS else min(len(group), 2 * -(-len(group) // (2 * size))) for group in groups]
+    parts = [part for group, count in zip(groups, counts, strict=True) for part in even_parts(group, count)]
     return list(zip(accumulate(map(len, parts), initial=0), parts, strict=False))
 
 

@@ -20,14 +20,14 @@ def test_a_merged_weight_is_the_mean_weighted_by_what_each_lane_has_seen():
     before, weights = (random.random((50, 3), np.float32) for _ in range(2))
     gained = np.where(random.random((4, 50, 3)) < 0.3, random.random((4, 50, 3)), 0).astype(np.float32)
     lanes = [np.stack([before + one, random.random((50, 3), np.float32)]) for one in gained]
-    sums, squares, merged = np.zeros((3, 50, 3)), before.copy(), weights.copy()
+    sums, squares, merged, touched = np.zeros((3, 150)), before.copy(), weights.copy(), np.zeros(150, np.bool_)
     for lane in lanes:
-        add_lane(sums, before, lane)
-    touched = merge_lanes(sums, squares, merged)
+        add_lane(sums, before.ravel(), *lane.reshape(2, -1))
+    merge_lanes(sums, squares.reshape(-1), merged.reshape(-1), touched)
     seen = np.array([lane[0].astype(np.float64) - before for lane in lanes])
     known = seen.sum(axis=0) > 0
     share = np.divide(seen, seen.sum(axis=0), out=np.zeros_like(seen), where=known)
-    np.testing.assert_array_equal(touched, known.any(axis=1))
+    np.testing.assert_array_equal(touched.reshape(50, 3), known)
     expected = (share * [lane[1] for lane in lanes]).sum(axis=0)
     np.testing.assert_allclose(merged, np.where(known, expected, weights), rtol=1e-6)
     np.testing.assert_allclose(squares, before + (share * seen).sum(axis=0), rtol=1e-6)
