@@ -127,7 +127,7 @@ def test_normalization_makes_no_difference_between_texts(normalize, left, right)
 @given(
     st.lists(_ROW, max_size=60),
     st.lists(st.integers(1, 9), min_size=1, max_size=3),
-    st.sampled_from([1, 2, 8]),
+    st.sampled_from([1, 2, 3, 8]),
 )
 def test_duplicates_equal_a_dictionary_for_any_blocks_and_buckets(tmp_path_factory, rows, sizes, buckets):
     folder = tmp_path_factory.mktemp("keys")
@@ -187,7 +187,7 @@ def test_buckets_cover_each_key_once_in_order(tmp_path):
     assert np.all(whole["hi"][1:] >= whole["hi"][:-1])
     assert sorted(whole["row"]) == list(range(500))
     assert np.array_equal(whole["position"], np.asarray(table[POSITION])[whole["row"]])
-    for buckets in (2, 64, MAX_BUCKETS):
+    for buckets in (2, 7, 64, 1365, MAX_BUCKETS):
         parts = [read_bucket(file.path, b, buckets) for b in range(buckets)]
         assert np.array_equal(np.concatenate(parts), whole)
 
@@ -201,8 +201,13 @@ def test_a_file_that_is_no_key_file_is_refused(tmp_path):
 def test_buckets_are_enough_for_the_memory_and_no_more_than_there_can_be():
     assert bucket_count(0, 1) == 1
     assert bucket_count(10**6, 10**9) == 1
-    assert bucket_count(10**9, 10**9) * 10**9 >= 10**9 * 96 > bucket_count(10**9, 10**9) * 10**9 // 4
     assert bucket_count(10**15, 1) == MAX_BUCKETS
+    memory = 256_000_000
+    for rows in (1_500_000, 7_400_000, 22_000_000, 76_000_000, 10**9, 3 * 10**9):
+        buckets = bucket_count(rows, memory, 160)
+        edges = np.arange(buckets + 1) * MAX_BUCKETS // buckets
+        largest = np.diff(edges).max() / MAX_BUCKETS * rows * 160
+        assert memory / 2.5 < largest < memory / 1.09
 
 
 def test_settings_are_checked_against_the_schema():

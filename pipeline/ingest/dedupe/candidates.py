@@ -152,7 +152,7 @@ def find_candidates(
     files
         All band files, in row order.
     bucket, buckets
-        Which share of the bands, of how many (a power of two).
+        Which share of the bands, of how many.
     path
         Where to write.
     memory_bytes

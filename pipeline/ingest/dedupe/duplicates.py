@@ -53,7 +53,7 @@ def find_duplicates(
     files
         All key files, in row order: those of stored versions first, then those of the new blocks.
     bucket, buckets
-        Which share of the key space, of how many (a power of two, see `bucket_count`).
+        Which share of the key space, of how many, see `bucket_count`.
     path
         Where to write.
     first_new

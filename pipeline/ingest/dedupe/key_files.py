@@ -154,8 +154,7 @@ def bucket_run(path: str, bucket: int, buckets: int) -> Run:
     """Where the records of one file in one bucket lie, sorted by ``hi``, then row."""
     with Path(path).open("rb") as file:
         length = _names_length(file)
-        step = MAX_BUCKETS // buckets
-        first, last = _read_entry(file, bucket * step), _read_entry(file, (bucket + 1) * step)
+        first, last = (_read_entry(file, edge * MAX_BUCKETS // buckets) for edge in (bucket, bucket + 1))
         return Run(path=path, offset=_NAMES_START + length, first=first, last=last)
 
 
@@ -174,22 +173,25 @@ def read_pieces(
 
 
 def bucket_count(rows: int, memory_bytes: int, row_bytes: int = _ROW_BYTES) -> int:
-    """How many buckets (a power of two) keep each within `memory_bytes`.
+    """How many buckets keep each within `memory_bytes`, and as large as that lets them be.
 
-    The result of deduplication does not depend on it.
+    So the memory of a pass is the same however many rows there are, once there are enough for it. The result of
+    deduplication does not depend on it.
 
     Examples
     --------
     >>> bucket_count(1_000_000, 256_000_000)
     1
     >>> bucket_count(1_000_000_000, 256_000_000)
-    1024
+    820
     """
-    buckets = 1
     # A tenth more than the even share: hashed keys spread evenly, within a few standard deviations.
-    while buckets < MAX_BUCKETS and rows * row_bytes * 1.1 / buckets > memory_bytes:
-        buckets *= 2
-    return buckets
+    entry_bytes = rows * row_bytes * 1.1 / MAX_BUCKETS
+    if entry_bytes * MAX_BUCKETS <= memory_bytes:
+        return 1
+    # Buckets are whole entries of the index, and of some the largest has one more.
+    entries = max(1, int(memory_bytes / entry_bytes))
+    return -(-MAX_BUCKETS // entries)
 
 
 def total_rows(files: Iterable[KeyFile]) -> int:

@@ -110,7 +110,7 @@ def find_strangers(
     known
         What `write_known` answered.
     bucket, buckets
-        Which share of the key space, of how many (a power of two).
+        Which share of the key space, of how many.
     path
         Where to write.
     """
