@@ -32,8 +32,8 @@ _INDEX_ENTRIES = (1 << _INDEX_BITS) + 1
 _INDEX_START = 16
 _NAMES_START = _INDEX_START + 8 * _INDEX_ENTRIES
 #: What a row of a bucket takes in memory at most while duplicates are found, where each has a key of its own: the key
-#: and the survivor in tables that grow by doubling, and their slots.
-_ROW_BYTES = 160
+#: and the survivor in tables that grow by doubling, their slots, and both sizes of a table at once while it grows.
+_ROW_BYTES = 256
 MAX_BUCKETS = 1 << _INDEX_BITS
 #: Records of a bucket that are looked at together.
 _PIECE_RECORDS = 1 << 18
@@ -180,10 +180,10 @@ def bucket_count(rows: int, memory_bytes: int, row_bytes: int = _ROW_BYTES) -> i
 
     Examples
     --------
-    >>> bucket_count(1_000_000, 256_000_000)
+    >>> bucket_count(900_000, 256_000_000)
     1
     >>> bucket_count(1_000_000_000, 256_000_000)
-    820
+    1366
     """
     # A tenth more than the even share: hashed keys spread evenly, within a few standard deviations.
     entry_bytes = rows * row_bytes * 1.1 / MAX_BUCKETS
