@@ -183,8 +183,9 @@ def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
     kept, dead = frame.selected(table, alive, [*content, *frame.ROW_ID]), table.filter(pa.array(~alive))
     fates = write_fates(fates_of(dead), folder / f"fates-{number:06d}.parquet")
     aside = set_aside(kept, folder / f"rows-{number:06d}.arrow") if work.waits and kept.num_rows else None
-    # The texts are most of the bytes: they are hashed once, for the fingerprint and for the sample.
-    known = {work.text: column_hashes(kept[work.text], work.text)} if work.text in content else {}
+    # The texts are most of the bytes: hashed once, for the fingerprint and the sample, as far as these are made here.
+    hashed = work.text in content and (work.label in content or not work.waits)
+    known = {work.text: column_hashes(kept[work.text], work.text)} if hashed else {}
     summary = BlockSummary(
         number=number,
         ledger=Ledger(read=read, kept=kept.num_rows, **_dead_counts(dead)),
