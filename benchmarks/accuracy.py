@@ -1,6 +1,6 @@
 """textmill's quality beside the reference program's, on the same rows split the same way.
 
-    python -m benchmarks.accuracy --data CORPORA [--only NAME ...] [--json FILE]
+    python -m benchmarks.accuracy --data CORPORA [--only NAME ...] [--chinese ANALYZER] [--json FILE]
 
 For each corpus the rows a person would load with pandas are split 80/20 with random_state 42. The reference program
 and textmill's default job both learn from the one part and are scored on the other. The claim: textmill's accuracy is
@@ -28,16 +28,17 @@ from pipeline.config import parse_job
 
 #: How far below the reference program's accuracy textmill may be.
 TOLERANCE = 0.005
+CHINESE = ("chinese", "chinese_word")
 
 
-def compare(corpus: Corpus, corpora: Path, scratch: Path) -> dict[str, Any]:
+def compare(corpus: Corpus, corpora: Path, scratch: Path, chinese: str = CHINESE[0]) -> dict[str, Any]:
     """Both programs' scores and seconds on one corpus of those in the folder `corpora`."""
     train, test = split(corpus.rows(corpora))
     began = time.perf_counter()
     train_back = through_sqlite(train, scratch / "reference.sqlite")
     reference = score(train_back, test, chinese=corpus.chinese)
     middle = time.perf_counter()
-    metrics = run_textmill(train, test, scratch, chinese=corpus.chinese)
+    metrics = run_textmill(train, test, scratch, analyzer=chinese if corpus.chinese else "word")
     return {
         "corpus": corpus.name,
         "rows": len(train) + len(test),
@@ -49,7 +50,7 @@ def compare(corpus: Corpus, corpora: Path, scratch: Path) -> dict[str, Any]:
     }
 
 
-def run_textmill(train: pd.DataFrame, test: pd.DataFrame, scratch: Path, *, chinese: bool) -> dict[str, Any]:
+def run_textmill(train: pd.DataFrame, test: pd.DataFrame, scratch: Path, *, analyzer: str) -> dict[str, Any]:
     """Metrics of textmill's default job over the two parts written as CSV files."""
     for name, part in (("train", train), ("test", test)):
         part.to_csv(scratch / f"{name}.csv", index=False)
@@ -59,7 +60,7 @@ def run_textmill(train: pd.DataFrame, test: pd.DataFrame, scratch: Path, *, chin
             "store": str(scratch / "store"),
             "source": {"files": [str(scratch / "train.csv"), str(scratch / "test.csv")]},
             "dataset": {"name": "rows"},
-            "features": {"analyzer": "chinese" if chinese else "word"},
+            "features": {"analyzer": analyzer},
             "train": {"split": {"test_files": ["*test.csv"]}},
         }
     )
@@ -100,12 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the corpora")
     parser.add_argument("--only", nargs="*", choices=sorted(CORPORA), default=sorted(CORPORA))
+    parser.add_argument("--chinese", choices=CHINESE, default=CHINESE[0], help="textmill's analyzer for Chinese")
     parser.add_argument("--json", type=Path, help="write all figures here too")
     options = parser.parse_args(arguments)
     facts, results = begun("benchmarks.accuracy", arguments), []
     for name in options.only:
         with tempfile.TemporaryDirectory() as scratch:
-            results.append(compare(CORPORA[name], options.data, Path(scratch)))
+            results.append(compare(CORPORA[name], options.data, Path(scratch), options.chinese))
         print(table(results[-1:]).splitlines()[-1], flush=True)
     print(table(results))
     write_record(options.json, {**facts, "corpora": results})

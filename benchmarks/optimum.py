@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.harness.command import run_suite
 from benchmarks.harness.contender import OURS, Case, Contender, Setting, Suite
 from benchmarks.harness.targets import at_most
-from benchmarks.train import CORES, lay_out, rows_of
+from benchmarks.train import CORES, ROWS, lay_out, rows_of
 from pipeline.execute import Execute
 from pipeline.text.config import FeatureConfig
 from pipeline.train.block_files import StoredCsr, open_block
@@ -53,7 +53,7 @@ def _threads(count: int) -> Execute:
 
 def _prepared(folder: str, threads: int) -> PreparedRows:
     """The rows, weighted and mixed, found on disk where they were made before."""
-    snapshot = Store.open(Path(folder) / "store").snapshot("rows")
+    snapshot = Store.open(Path(folder) / "store").snapshot(ROWS)
     features = FeatureConfig(ngrams=(1, 1))
     return prepare_rows(snapshot, features, _TRAIN, Path(folder) / "cache", _threads(threads))
 

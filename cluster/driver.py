@@ -15,7 +15,7 @@ from cluster.job import Kind
 from cluster.jobs import JobFolder, Jobs
 from cluster.lease import claim
 from cluster.memory import PeakMemory
-from cluster.performance import require_bokeh
+from cluster.packages import require_packages
 from cluster.profiles.kept import keep_profile, kept_profile, profile_for, sized
 from cluster.progress import ProgressListener, Silence
 from cluster.providers.open import provider_of
@@ -68,7 +68,7 @@ def run_job(
     if workers is not None:
         job = job.model_copy(update={"cluster": job.cluster.model_copy(update={"workers": workers})})
     require_allowed(job, allow_code=allow_code)
-    require_bokeh(job)
+    require_packages(job)
     if submission is not None:
         submission.require_no_passwords()
     named = profile_for(job, submission)

@@ -2,7 +2,6 @@
 
 import logging
 from importlib import import_module
-from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -10,27 +9,9 @@ from typing import Any
 from distributed import Client, performance_report
 
 from cluster.jobs import PERFORMANCE
-from pipeline.config import ClusterConfig, JobConfig
-from pipeline.errors import JobFileError
+from pipeline.config import ClusterConfig
 
 LOG = logging.getLogger("textmill.job")
-_NEEDED = "bokeh"
-
-
-def require_bokeh(job: JobConfig) -> None:
-    """Nothing where what the job wants to see can be drawn.
-
-    Raises
-    ------
-    JobFileError
-        If a package is missing for it.
-    """
-    wanted = [name for name in ("performance_report", "dashboard") if getattr(job.cluster, name)]
-    if wanted and find_spec(_NEEDED) is None:
-        raise JobFileError(
-            tuple(f"[cluster] {name}: it needs another package; pip install 'textmill[dashboard]'" for name in wanted),
-            job.name,
-        )
 
 
 class Performance:

@@ -124,7 +124,8 @@ def unfit(workers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 def _differences(ours: Mapping[str, str], code: str, told: Mapping[str, Any]) -> Iterator[str]:
     theirs = told["versions"]
     for name, version in ours.items():
-        if theirs.get(name, "") == version:
+        # What this process lacks, no task of it asks for.
+        if theirs.get(name, "") == version or not version:
             continue
         if name == "python":
             yield f"Python is {theirs.get(name)} there and {version} here; use the same for both"

@@ -30,6 +30,7 @@ LIBRARIES = (
     "numpy",
     "pandas",
     "pyarrow",
+    "rjieba",
     "scikit-learn",
     "scipy",
 )

@@ -13,7 +13,7 @@ from cluster.errors import JobBusyError, JobError
 from cluster.job import Kind, State
 from cluster.jobs import JobFolder, Jobs, JobStatus
 from cluster.lease import holder_of
-from cluster.performance import require_bokeh
+from cluster.packages import require_packages
 from cluster.placed import placed_state
 from cluster.placing import end_placed, place_driver
 from cluster.processes import kill_family
@@ -38,7 +38,7 @@ def submit(submission: Submission) -> JobFolder:
     """
     wanted = submission.job()
     require_allowed(wanted, allow_code=submission.allow_code)
-    require_bokeh(wanted)
+    require_packages(wanted)
     submission.require_no_passwords()
     named = profile_for(submission.job(), submission)
     # What is wrong with the job is known by now: a store is made for none that will not run.

@@ -3,7 +3,9 @@
 import platform
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +22,16 @@ if TYPE_CHECKING:
     from pipeline.train.fit import FitResult
 
 _LIBRARIES = ("textmill", "dask", "dask-ml", "deltalake", "duckdb", "numba", "numpy", "pyarrow", "scikit-learn")
+#: Those that not everyone has.
+_EXTRAS = ("rjieba",)
 
 
 def library_versions() -> dict[str, str]:
     """Versions of what decides a result, with Python and the machine's kind."""
     versions = {name: version_of(name) for name in _LIBRARIES}
+    for name in _EXTRAS:
+        with suppress(PackageNotFoundError):
+            versions[name] = version_of(name)
     return {**versions, "python": platform.python_version(), "platform": f"{sys.platform}-{platform.machine()}"}
 
 

@@ -99,6 +99,32 @@ class TaskDiedError(PipelineError):
     memory_bytes = 0
 
 
+class PackageMissingError(PipelineError, ImportError):
+    """What is asked for needs a package that is not installed.
+
+    Parameters
+    ----------
+    wanted
+        What needs it, as the user wrote it.
+    package
+        Its name.
+    extra
+        The extra of textmill that brings it.
+    """
+
+    def __init__(self, wanted: str, package: str, extra: str) -> None:
+        super().__init__(wanted, package, extra)
+        self.wanted = wanted
+        self.package = package
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return (
+            f"{self.wanted} needs the package {self.package}, which is not installed. Install it, on the workers too: "
+            f"pip install 'textmill[{self.extra}]'."
+        )
+
+
 class LedgerError(PipelineError, AssertionError):
     """The ledger does not balance: rows would have been lost in silence. Nothing is committed."""
 

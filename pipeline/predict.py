@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import ModelError
-from pipeline.text.hashing import hash_texts
 from pipeline.train.columns import as_text
 from pipeline.train.evaluate import opened_model
 from pipeline.train.explain import text_features
@@ -66,7 +65,7 @@ def predict_and_profile(
             "Name the column that holds the texts",
         )
     texts = as_text(table[name])
-    hashed = hash_texts(texts, model.weighting.features)
+    hashed = model.hashed(texts)
     chances = model.probabilities(hashed)
     decided = model.decide(chances)
     best = np.where(decided < 0, chances.argmax(axis=1), decided)

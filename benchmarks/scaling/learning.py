@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.harness.command import run_suite
 from benchmarks.harness.contender import OURS, Case, Contender, Setting, Suite
 from benchmarks.harness.targets import faster_than
-from benchmarks.train import lay_out
+from benchmarks.train import ROWS, lay_out
 from benchmarks.zipf_corpus import zipf_rows
 from cluster.execute import ClientExecute
 from cluster.progress import Silence
@@ -68,7 +68,7 @@ def loaded(small: str, settings: Mapping[str, Any], scratch: str) -> str:
 
 
 def _fit(folder: str, settings: Mapping[str, Any], cache: Path, execute: Execute) -> FitResult:
-    snapshot = Store.open(Path(folder) / "store").snapshot("rows")
+    snapshot = Store.open(Path(folder) / "store").snapshot(ROWS)
     train = TrainConfig.model_validate({**settings, "split": {"column": "side", "test": "test"}})
     return fit_model(snapshot, FeatureConfig(ngrams=(1, 1)), train, cache, execute, {})
 

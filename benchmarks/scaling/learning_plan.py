@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from benchmarks.harness.scripted import begun, write_record
 from benchmarks.harness.tables import markdown
-from benchmarks.train import lay_out
+from benchmarks.train import ROWS, lay_out
 from benchmarks.zipf_corpus import zipf_rows
 from pipeline.execute import run_here
 from pipeline.text.config import FeatureConfig
@@ -111,7 +111,7 @@ def _least_s(run: Callable[[int], Any]) -> float:
 
 def measured(folder: Path, rows: int) -> Iterator[Work]:
     """The stages, with what a block of `rows` documents costs in each."""
-    snapshot = Store.open(Path(lay_out(zipf_rows(2 * rows, 500), folder / "corpus")) / "store").snapshot("rows")
+    snapshot = Store.open(Path(lay_out(zipf_rows(2 * rows, 500), folder / "corpus")) / "store").snapshot(ROWS)
     features = FeatureConfig(ngrams=(1, 1))
     train = TrainConfig.model_validate({"block_rows": rows, "split": {"column": "side", "test": "test"}})
     prepared = prepare_rows(snapshot, features, train, folder / "cache", run_here)

@@ -1,6 +1,7 @@
 """A textmill model in plain NumPy: from texts to probabilities and labels.
 
-This file stands alone. It reads ``model.json`` and ``weights.npz`` from its own folder and needs Python and NumPy:
+This file stands alone. It reads ``model.json`` and ``weights.npz`` from its own folder and needs Python and NumPy, and
+for the analyzer ``chinese_word`` rjieba, in the version that ``segmenter`` in ``model.json`` tells:
 
     python scorer.py "Where is my parcel?" "I want my money back"
 
@@ -8,7 +9,8 @@ or, in Python, ``Scorer(folder).predict(texts)``. It is also the reference for w
 ``Scorer(folder).hashed(texts)`` gives the arrays that the network takes. ``steps`` in ``model.json`` lists how the
 model's job cleaned its texts; do that first.
 
-1. Lower-case the text, if the model does, and cut it into n-grams by its analyzer.
+1. Put a blank between Chinese words, for ``chinese_word``; lower-case the text, if the model does; and cut it into
+   n-grams by its analyzer.
 2. Hash each n-gram's UTF-8 bytes with MurmurHash3 (32 bits, seed 0), as a signed number h. Its bucket is ``abs(h)``
    modulo ``2 ** bits``; it counts as one with the sign of h. Add up by bucket.
 3. Leave out buckets that the model does not know. A count c beyond one becomes ``sign(c) (1 + ln |c|)`` if the model
@@ -22,6 +24,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +78,16 @@ class Scorer:
 
     def grams(self, text: str) -> Iterator[str]:
         """The n-grams of a text."""
-        if self.features["lowercase"]:
-            text = text.lower()
         low, high = self.features["ngrams"]
         analyzer = self.features["analyzer"]
-        if analyzer == "word":
+        if analyzer == "chinese_word":
+            text = " ".join(_segmenter().cut(text, True))
+        if self.features["lowercase"]:
+            text = text.lower()
+        if analyzer in ("word", "chinese_word"):
             left_out = set(self.features.get("stop_words", ()))
-            words = [word for word in re.findall(r"\b\w\w+\b", text) if word not in left_out]
+            found = re.findall(r"\b\w\w+\b" if analyzer == "word" else r"\w+", text)
+            words = [word for word in found if word not in left_out]
             for size in range(low, high + 1):
                 yield from (" ".join(words[at : at + size]) for at in range(len(words) - size + 1))
         elif analyzer == "char":
@@ -191,6 +197,14 @@ class Scorer:
             return single if chances[single] >= decision["thresholds"][single] else int(others.argmax())
         multiples = chances / np.array(decision["thresholds"])
         return -1 if decision["undecided"] and multiples.max() < 1 else int(multiples.argmax())
+
+
+@cache
+def _segmenter() -> Any:
+    # Not needed for any other analyzer.
+    from rjieba import Jieba
+
+    return Jieba()
 
 
 def _pieces(text: str, low: int, high: int) -> Iterator[str]:

@@ -29,9 +29,20 @@ def _copied(buffer: Bytes, at: int, text: Bytes, position: int, width: int) -> i
 
 @kernel
 def word_units(
-    text: Bytes, start: int, end: int, kinds: Bytes, buffer: Bytes, starts: Bounds, ends: Bounds, runs: Bounds
+    text: Bytes,
+    start: int,
+    end: int,
+    kinds: Bytes,
+    buffer: Bytes,
+    starts: Bounds,
+    ends: Bounds,
+    runs: Bounds,
+    shortest: int,
 ) -> tuple[int, int]:
-    r"""Units and runs of scikit-learn's default tokens, ``(?u)\b\w\w+\b``, joined by one space in one run."""
+    r"""Units and runs of words of so many characters at least, joined by one space in one run.
+
+    Those of two and more are scikit-learn's default tokens, ``(?u)\b\w\w+\b``.
+    """
     at = 0
     units = 0
     position = start
@@ -53,7 +64,7 @@ def word_units(
                 at = _copied(buffer, at, text, position, width)
                 position += width
             characters += 1
-        if characters >= 2:
+        if characters >= shortest:
             starts[units] = token
             ends[units] = at
             units += 1

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.settings import Settings, Size
 
-Analyzer = Literal["word", "char", "char_wb", "chinese"]
+Analyzer = Literal["word", "char", "char_wb", "chinese", "chinese_word"]
 Norm = Literal["l2", "l1", "none"]
 
 #: Lengths of n-grams where the job does not say: what scored best on public corpora of that kind.
@@ -16,6 +16,7 @@ DEFAULT_NGRAMS: dict[Analyzer, tuple[int, int]] = {
     "char": (2, 4),
     "char_wb": (2, 4),
     "chinese": (1, 2),
+    "chinese_word": (1, 2),
 }
 
 
@@ -42,11 +43,11 @@ class FeatureConfig(Settings):
     analyzer: Analyzer = "word"
     """What a text is cut into: `word` (runs of two or more letters or digits), `char` (characters), `char_wb`
     (characters within a word and its edges), `chinese` (characters within a stretch without spaces and its edges,
-    spaced-out characters joined, longer Latin words and numbers as a whole too)."""
+    spaced-out characters joined, longer Latin words and numbers as a whole too), `chinese_word` (words as jieba finds
+    them, of one character too; needs `pip install 'textmill[jieba]'`)."""
 
     ngrams: tuple[int, int] | None = None
-    """Shortest and longest n-gram, such as `[1, 2]`. Not given: `[1, 2]` for `word` and `chinese`, `[2, 4]` for
-    `char` and `char_wb`."""
+    """Shortest and longest n-gram, such as `[1, 2]`. Not given: `[2, 4]` for `char` and `char_wb`, else `[1, 2]`."""
 
     bits: Annotated[int, Field(ge=1, le=26)] | Literal["auto"] = 20
     """N-grams are hashed into 2^bits buckets. `auto` takes as many buckets as there are different n-grams, within
@@ -60,8 +61,8 @@ class FeatureConfig(Settings):
     """Whether texts are lower-cased first."""
 
     stop_words: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
-    """With `word`: words that are left out before n-grams are made, such as `["the", "of"]`, or `"english"` for
-    scikit-learn's list."""
+    """With `word` and `chinese_word`: words that are left out before n-grams are made, such as `["the", "of"]`, or
+    `"english"` for scikit-learn's list."""
 
     sublinear_tf: bool = True
     """Whether a count c weighs 1 + ln(c) instead of c."""
@@ -87,8 +88,10 @@ class FeatureConfig(Settings):
 
     @model_validator(mode="after")
     def _stop_words_are_words(self) -> "FeatureConfig":
-        if self.stop_words and self.analyzer != "word":
-            raise ValueError(f'stop_words are for analyzer = "word"; remove them, or change "{self.analyzer}"')
+        if self.stop_words and not self.cuts_words:
+            raise ValueError(
+                f'stop_words are for analyzer = "word" or "chinese_word"; remove them, or change "{self.analyzer}"'
+            )
         for word in self.stop_words:
             if not _WORD.fullmatch(word):
                 found = " and ".join(f'"{part}"' for part in _WORD.findall(word) if len(part) > 1) or "other words"
@@ -98,6 +101,16 @@ class FeatureConfig(Settings):
             if self.lowercase and word != word.lower():
                 raise ValueError(f'stop_words: "{word}" is never met in lower-case text; write "{word.lower()}"')
         return self
+
+    @property
+    def is_segmented(self) -> bool:
+        """Whether words must be found first, since nothing stands between them."""
+        return self.analyzer == "chinese_word"
+
+    @property
+    def cuts_words(self) -> bool:
+        """Whether n-grams are of words, with a blank between them."""
+        return self.analyzer in ("word", "chinese_word")
 
     @property
     def ngram_range(self) -> tuple[int, int]:

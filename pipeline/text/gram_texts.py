@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline.text.config import FeatureConfig
 from pipeline.text.grams import CHAR_WB_CODE, document_keys, gram_count, key_of, scratch, units_of
-from pipeline.text.hashing import ANALYZER_CODES, read_only, text_buffers
+from pipeline.text.hashing import ANALYZER_CODES, documents, read_only
 from pipeline.text.sorting import BUCKET, MINUS
 from pipeline.text.stop_words import StopTable, drop_stop_words, stop_table
 from pipeline.text.unicode_tables import unicode_tables
@@ -131,7 +131,7 @@ def gram_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig, bucke
         return {}
     places = np.full(features.width, -1, np.int32)
     places[wanted] = np.arange(len(wanted), dtype=np.int32)
-    offsets, data = text_buffers(texts)
+    offsets, data = documents(texts, features)
     tables = unicode_tables()
     found, minus, stops, letters = _collected(
         read_only(offsets),
@@ -171,7 +171,7 @@ def most_frequent(counts: Counter[tuple[str, int]]) -> tuple[str, int]:
 
 def shown(gram: str, features: FeatureConfig) -> str:
     """An n-gram as a person reads it: blanks at the edge of a character n-gram become a dot."""
-    if features.analyzer == "word":
+    if features.cuts_words:
         return gram
     inner = gram.strip()
     before, after = len(gram) - len(gram.lstrip()), len(gram) - len(gram.rstrip())

@@ -22,7 +22,8 @@ _EIGHT, _SIXTEEN = np.uint64(8), np.uint64(16)
 _LOW_BYTES = np.array([(1 << 8 * min(count, 8)) - 1 for count in range(17)], np.uint64)
 _HIGH_BYTES = np.array([(1 << 8 * max(count - 8, 0)) - 1 for count in range(17)], np.uint64)
 
-WORD_CODE, CHAR_CODE, CHAR_WB_CODE, CHINESE_CODE = 0, 1, 2, 3
+#: Those from `CHINESE_CODE` on have no way of their own for documents of ASCII alone.
+WORD_CODE, CHAR_CODE, CHAR_WB_CODE, CHINESE_CODE, CHINESE_WORD_CODE = 0, 1, 2, 3, 4
 
 
 @inlined
@@ -70,7 +71,7 @@ def units_of(
     runs: Bounds,
 ) -> int:
     """How many runs the document ``text[start:end]`` has, its units written to the scratch arrays."""
-    if analyzer != CHINESE_CODE and is_ascii(text, start, end):
+    if analyzer < CHINESE_CODE and is_ascii(text, start, end):
         if analyzer == WORD_CODE:
             return ascii_words(text, start, end, lowercase, buffer, starts, ends, runs)
         return ascii_chars(
@@ -94,8 +95,9 @@ def _units(
     ends: Bounds,
     runs: Bounds,
 ) -> int:
-    if analyzer == WORD_CODE:
-        return word_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
+    if analyzer in (WORD_CODE, CHINESE_WORD_CODE):
+        shortest = 2 if analyzer == WORD_CODE else 1
+        return word_units(text, start, end, kinds, buffer, starts, ends, runs, shortest)[1]
     if analyzer == CHAR_CODE:
         return char_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
     if analyzer == CHAR_WB_CODE:

@@ -9,16 +9,30 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from pipeline.text.config import FeatureConfig
-from pipeline.text.grams import CHAR_CODE, CHAR_WB_CODE, CHINESE_CODE, WORD_CODE, hash_documents
+from pipeline.text.grams import (
+    CHAR_CODE,
+    CHAR_WB_CODE,
+    CHINESE_CODE,
+    CHINESE_WORD_CODE,
+    WORD_CODE,
+    hash_documents,
+)
 from pipeline.text.murmur import content_hashes
 from pipeline.text.normal_hashes import normal_hashes
+from pipeline.text.segmentation import in_words
 from pipeline.text.stop_words import stop_table
 from pipeline.text.unicode_tables import unicode_tables
 
 _Item = TypeVar("_Item", bound=np.generic)
 
 #: The number that compiled code knows each analyzer by.
-ANALYZER_CODES = {"word": WORD_CODE, "char": CHAR_CODE, "char_wb": CHAR_WB_CODE, "chinese": CHINESE_CODE}
+ANALYZER_CODES = {
+    "word": WORD_CODE,
+    "char": CHAR_CODE,
+    "char_wb": CHAR_WB_CODE,
+    "chinese": CHINESE_CODE,
+    "chinese_word": CHINESE_WORD_CODE,
+}
 
 
 def text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
@@ -42,12 +56,21 @@ def text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.int6
     return bounds - bounds[0], letters[bounds[0] : bounds[-1]]
 
 
+def documents(
+    texts: pa.Array | pa.ChunkedArray, features: FeatureConfig
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """As `text_buffers`, of texts that the analyzer can cut."""
+    return text_buffers(in_words(texts, features))
+
+
 def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sparse.csr_matrix:
     """Signed n-gram counts, shape (rows, 2**bits), float32, indices sorted within a row, duplicates summed.
 
     With the analyzers `word`, `char` and `char_wb` the result equals
     ``HashingVectorizer(analyzer=..., ngram_range=..., n_features=2**bits, norm=None, lowercase=..., stop_words=...)``:
     the same indices, the same values. A null or empty text is an empty row.
+    With `chinese_word`, words are runs of letters, digits and underscores, of one character too, in the text as
+    `pipeline.text.segmentation.in_words` gives it.
 
     Parameters
     ----------
@@ -61,7 +84,7 @@ def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sp
     >>> hash_texts(pa.array(["late again", None]), FeatureConfig()).shape
     (2, 1048576)
     """
-    offsets, data = text_buffers(texts)
+    offsets, data = documents(texts, features)
     low, high = features.ngram_range
     tables = unicode_tables()
     bounds = np.zeros(len(offsets), np.int64)

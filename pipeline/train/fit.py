@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.execute import Execute
 from pipeline.passed_file import PassedFile
 from pipeline.text.config import FeatureConfig
+from pipeline.text.segmentation import segmenter
 from pipeline.train.added import AddedRows
 from pipeline.train.calibrate import (
     choose_thresholds,
@@ -230,6 +231,7 @@ def _model_of(
         "features": rows.features.model_dump(mode="json"),
         "train": train.model_dump(mode="json"),
         "unicode": unicodedata.unidata_version,
+        **segmenter(rows.features),
         "course": [one.to_dict() for one in learned.course],
         "rows": {
             name: sum(getattr(block, name) for block in rows.blocks)

@@ -19,6 +19,7 @@ from scipy import sparse
 from pipeline.execute import Execute, task_of
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts
+from pipeline.text.segmentation import segmenter
 from pipeline.text.tfidf import Rows, count_documents
 from pipeline.train.added import AddedRows
 from pipeline.train.array_files import ArrayFile, passing, summed, total_of, write_array
@@ -153,6 +154,7 @@ def feature_key(
     facts = {
         "format": _FORMAT,
         "unicode": unicodedata.unidata_version,
+        **segmenter(features),
         "version": [version.dataset, version.number, version.fingerprint, version.run],
         "files": [[Path(file.path).name, file.rows, file.bytes] for file in snapshot.files],
         "features": features.model_dump(mode="json", include={"analyzer", "bits", "lowercase", "stop_words"}),

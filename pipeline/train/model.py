@@ -19,6 +19,7 @@ from pipeline.errors import ModelError
 from pipeline.text.config import FeatureConfig
 from pipeline.text.hashing import hash_texts, read_only
 from pipeline.text.ranks import Ranks, count_members
+from pipeline.text.segmentation import segmenter
 from pipeline.text.tfidf import Weighting
 from pipeline.train.calibration import Calibration
 from pipeline.train.decision import Decision
@@ -99,16 +100,34 @@ class TrainedModel:
         """The number of the label that each row of probabilities gets, -1 for none, shape (rows,)."""
         return chances.argmax(axis=1).astype(np.int64) if self.decision is None else self.decision.labels(chances)
 
+    def hashed(self, texts: pa.Array | pa.ChunkedArray) -> sparse.csr_matrix:
+        """Hashed counts of texts, shape (texts, buckets).
+
+        Raises
+        ------
+        ModelError
+            If words would be found by another version than in training.
+        """
+        features, trained = self.weighting.features, self.lineage.get("segmenter")
+        found = segmenter(features).get("segmenter")
+        if trained is not None and found != trained:
+            raise ModelError(
+                self.sha256[:12],
+                f"it learned from words that {trained} found, and {found} may find others",
+                f"Install that: pip install {trained.replace(' ', '==')}, or train it again",
+            )
+        return hash_texts(texts, features)
+
     def features(self, texts: pa.Array | pa.ChunkedArray) -> sparse.csr_matrix:
         """Weighted features of texts, shape (rows, features)."""
-        return self.weighting.weigh(hash_texts(texts, self.weighting.features), self._ranks)
+        return self.weighting.weigh(self.hashed(texts), self._ranks)
 
     def predict_proba(self, texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
         """Probabilities of all labels, in the order of `labels`, shape (rows, labels).
 
         A text without any feature, a null too, gets what the intercept alone says: how frequent labels are.
         """
-        return self.probabilities(hash_texts(texts, self.weighting.features))
+        return self.probabilities(self.hashed(texts))
 
     def save(self, folder: Path | str) -> None:
         """Writes the model into `folder`, made where it is missing.

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster import performance
+from cluster import packages
 from cluster.driver import run_job
 from cluster.jobs import Jobs
 from cluster.progress import Silence
@@ -58,7 +58,7 @@ def test_a_run_can_be_watched_and_leaves_a_report(tmp_path):
 
 
 def test_what_cannot_be_drawn_is_refused_before_anything_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(performance, "_NEEDED", "no_such_package_here")
+    monkeypatch.setattr(packages, "find_spec", lambda _: None)
     with pytest.raises(JobFileError, match=r"dashboard: it needs another package; pip install 'textmill\[dashboard\]'"):
         run_job(job_of(tmp_path, dashboard=True))
     assert not (tmp_path / "store").exists()

@@ -69,6 +69,7 @@ MODELS = {
     "characters": model_of("char", norm="l1", sublinear_tf=False),
     "within words": model_of("char_wb", ngrams=(3, 5), idf=False),
     "chinese, isotonic": model_of("chinese", calibration=Calibration(method="isotonic", steps=STEPS)),
+    "chinese words": model_of("chinese_word", stop_words=("的", "ok")),
     "two labels, isotonic, no norm": model_of(
         "chinese",
         ("否", "是"),
