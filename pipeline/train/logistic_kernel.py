@@ -5,6 +5,9 @@ All arithmetic is in a fixed order and in float32, or float64 where it is summed
 operations: the same rows in the same order give the same bits on every machine.
 """
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,14 +15,17 @@ from pipeline.text.portable_math import portable_exp, portable_log
 from storage.compiled import LINE_BYTES, inlined, kernel, prefetch
 
 _Floats = npt.NDArray[np.float32]
+_Doubles = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int32]
 _Longs = npt.NDArray[np.int64]
 
 _TINY = 1e-30
-#: Where things are in what is known of a feature with one column.
-_CLOCK, _WEIGHT, _SQUARE = np.uint64(0), np.uint64(2), np.uint64(3)
-#: The bytes of that.
-_FEATURE_BYTES = np.uint64(16)
+#: Where things are in what is known of a feature.
+_CLOCK, _WEIGHTS = np.uint64(0), np.uint64(2)
+#: With so many columns at most, a row's arithmetic is about too few neighbours unless they are brought together.
+_FEW = 7
+#: Numbers that processors do at once, or half as many.
+_LANES, _ONE = np.uint64(8), np.uint64(1)
 #: So many rows before it is learned, a row is asked for.
 _ROWS_AHEAD = 3
 
@@ -85,19 +91,17 @@ def _foresee_row(bounds: _Longs, indices: _Ints, values: _Floats, order: _Longs,
 
 
 @inlined
-def _foresee_features(bounds: _Longs, indices: _Ints, order: _Longs, at: int, state: _Floats) -> None:
-    """Nothing; what is known of the next row's features is on its way."""
-    if at + 1 < len(order):
-        row = order[at + 1]
-        state_at, width = np.uint64(state.ctypes.data), np.uint64(state.shape[1]) * np.uint64(4)
-        for item in range(np.uint64(bounds[row]), np.uint64(bounds[row + 1])):
-            first = state_at + np.uint64(indices[item]) * width
-            for offset in range(np.uint64(0), width, LINE_BYTES):
-                prefetch(first + offset)
+def _foresee_feature(columns: np.uint64, indices: _Ints, item: np.uint64, state: _Floats) -> None:
+    """Nothing; what is known of an item's feature is on its way."""
+    width = np.uint64(8) * (columns + _ONE)
+    first = np.uint64(state.ctypes.data) + np.uint64(indices[item]) * width
+    for offset in range(np.uint64(0), width, LINE_BYTES):
+        prefetch(first + offset)
 
 
 @inlined
 def _gather(
+    columns: np.uint64,
     indices: _Ints,
     first: np.uint64,
     size: np.uint64,
@@ -106,41 +110,108 @@ def _gather(
     clocks: _Longs,
     weights: _Floats,
     squares: _Floats,
-    ages: _Longs,
-) -> None:
-    """The last three arrays hold what is known of the features of one row, which have been seen now."""
-    for item in range(size):
-        feature = np.uint64(indices[first + item])
-        weights[item] = state[feature, _WEIGHT]
-        squares[item] = state[feature, _SQUARE]
-        ages[item] = clock - clocks[feature, _CLOCK]
+    ages: _Doubles,
+    slopes: _Floats,
+) -> np.uint64:
+    """How many places of the last four arrays one row takes, which hold what is known of its features, and slopes of 0.
+
+    Each feature has as many places as there are columns. Places behind the last one make the number a multiple of
+    `_LANES`, since a processor does the rest of a loop one by one; what is learned there is nothing. The features have
+    been seen now.
+    """
+    at = np.uint64(0)
+    for item in range(first, first + size):
+        feature = np.uint64(indices[item])
+        age = np.float64(clock - clocks[feature, _CLOCK])
         clocks[feature, _CLOCK] = clock
+        for column in range(columns):
+            weights[at] = state[feature, _WEIGHTS + column]
+            squares[at] = state[feature, _WEIGHTS + columns + column]
+            ages[at] = age
+            at += _ONE
+    places = (at + _LANES - _ONE) & ~(_LANES - _ONE)
+    for place in range(at, places):
+        weights[place] = 0.0
+        squares[place] = 1.0
+        ages[place] = 0.0
+        slopes[place] = 0.0
+    return places
 
 
 @inlined
-def _summed(
-    start: np.float32,
-    parts: _Floats,
-    size: np.uint64,
+def _scatter(
+    columns: np.uint64,
     indices: _Ints,
+    first: np.uint64,
+    size: np.uint64,
+    state: _Floats,
+    weights: _Floats,
+    squares: _Floats,
+) -> None:
+    """`state` holds the row's weights and sums of squared gradients."""
+    at = np.uint64(0)
+    for item in range(first, first + size):
+        feature = np.uint64(indices[item])
+        for column in range(columns):
+            state[feature, _WEIGHTS + column] = weights[at]
+            state[feature, _WEIGHTS + columns + column] = squares[at]
+            at += _ONE
+
+
+@inlined
+def _score(
+    columns: np.uint64,
+    indices: _Ints,
+    values: _Floats,
+    first: np.uint64,
+    size: np.uint64,
     next_first: np.uint64,
     next_end: np.uint64,
     state: _Floats,
-) -> np.float32:
-    """`start` and the first `size` parts, added up in order; what is known of the next row's features is asked for.
+    weights: _Floats,
+    scores: _Floats,
+) -> None:
+    """Adds what the row's features say to `scores`, in order; what is known of the next row's features is asked for.
 
     Each sum waits for the one before, which leaves time to ask item by item: a processor waits for no more than some
     tens of lines at once.
     """
-    state_at, last = np.uint64(state.ctypes.data), np.uint64(len(indices) - 1)
+    last = np.uint64(len(indices) - 1)
     for item in range(next_first + size, next_end):
-        prefetch(state_at + np.uint64(indices[item]) * _FEATURE_BYTES)
-    total = start
+        _foresee_feature(columns, indices, np.uint64(item), state)
+    if columns == _ONE:
+        total = scores[0]
+        for item in range(size):
+            # Beyond the next row's end are features of another row: to ask for them does no harm.
+            _foresee_feature(columns, indices, np.uint64(min(next_first + item, last)), state)
+            total += values[first + item] * weights[item]
+        scores[0] = total
+        return
+    at = np.uint64(0)
     for item in range(size):
-        # Beyond the next row's end are features of another row: to ask for them does no harm.
-        prefetch(state_at + np.uint64(indices[min(next_first + item, last)]) * _FEATURE_BYTES)
-        total += parts[item]
-    return total
+        _foresee_feature(columns, indices, np.uint64(min(next_first + item, last)), state)
+        value = values[first + item]
+        for column in range(columns):
+            scores[column] += value * weights[at + column]
+        at += columns
+
+
+@inlined
+def _find_slopes(
+    columns: np.uint64, values: _Floats, first: np.uint64, size: np.uint64, gradient: _Floats, slopes: _Floats
+) -> None:
+    """`slopes` holds the loss's gradient by each of the row's weights; `gradient` is that by each score."""
+    if columns == _ONE:
+        only = gradient[0]
+        for item in range(size):
+            slopes[item] = only * values[first + item]
+        return
+    at = np.uint64(0)
+    for item in range(first, first + size):
+        value = values[item]
+        for column in range(columns):
+            slopes[at + column] = gradient[column] * value
+        at += columns
 
 
 @kernel
@@ -152,8 +223,9 @@ def _longest(bounds: _Longs) -> int:
     return longest
 
 
-@kernel
-def _learn_two_classes(
+@inlined
+def _learn_few(
+    columns: np.uint64,
     bounds: _Longs,
     indices: _Ints,
     values: _Floats,
@@ -169,15 +241,15 @@ def _learn_two_classes(
     l2: float,
     l1: float,
 ) -> float:
-    """As `learn_rows`, for one column.
+    """As `learn_rows`, for so many columns.
 
     What is known of a row's features is copied side by side first, and back in the end: the arithmetic in between is
     about neighbouring numbers, which a processor does many at a time.
     """
-    longest = _longest(bounds)
-    weights, squares = np.empty(longest, np.float32), np.empty(longest, np.float32)
-    parts, ages = np.empty(longest, np.float32), np.empty(longest, np.int64)
-    scores = np.empty(1, np.float32)
+    room = np.uint64(_longest(bounds)) * columns + _LANES
+    weights, squares = np.empty(room, np.float32), np.empty(room, np.float32)
+    slopes, ages = np.empty(room, np.float32), np.empty(room, np.float64)
+    scores = np.empty(columns, np.float32)
     one = np.float32(1.0)
     loss = 0.0
     for at in range(len(order)):
@@ -188,35 +260,44 @@ def _learn_two_classes(
         size = np.uint64(bounds[row + 1]) - first
         following = order[min(at + 1, len(order) - 1)]
         next_first, next_end = np.uint64(bounds[following]), np.uint64(bounds[following + 1])
-        _gather(indices, first, size, clock, state, clocks, weights, squares, ages)
-        for item in range(size):
-            pull = np.float32(ages[item] * l2 * rate)
-            weights[item] = weights[item] / (one + pull / np.sqrt(squares[item]))
+        places = _gather(columns, indices, first, size, clock, state, clocks, weights, squares, ages, slopes)
+        for place in range(places):
+            pull = np.float32(ages[place] * l2 * rate)
+            weights[place] = weights[place] / (one + pull / np.sqrt(squares[place]))
         if l1 > 0:
-            for item in range(size):
-                cut = np.float32(ages[item] * l1 * rate)
-                weights[item] = _cut_off(weights[item], cut / np.sqrt(squares[item]))
-        for item in range(size):
-            parts[item] = values[first + item] * weights[item]
-        scores[0] = _summed(intercept[0], parts, size, indices, next_first, next_end, state)
-        loss += _softmax(scores, 1, targets[row], row_weights[row])
-        only = scores[0]
-        intercept_squares[0] += only * only
-        intercept[0] -= rate * only / np.sqrt(intercept_squares[0])
-        for item in range(size):
-            slope = only * values[first + item]
-            square = squares[item] + slope * slope
-            squares[item] = square
-            weights[item] -= rate * slope / np.sqrt(square)
-        for item in range(size):
-            feature = np.uint64(indices[first + item])
-            state[feature, _WEIGHT] = weights[item]
-            state[feature, _SQUARE] = squares[item]
+            for place in range(places):
+                cut = np.float32(ages[place] * l1 * rate)
+                weights[place] = _cut_off(weights[place], cut / np.sqrt(squares[place]))
+        scores[:] = intercept
+        _score(columns, indices, values, first, size, next_first, next_end, state, weights, scores)
+        loss += _softmax(scores, len(scores), targets[row], row_weights[row])
+        for column in range(columns):
+            slope = scores[column]
+            intercept_squares[column] += slope * slope
+            intercept[column] -= rate * slope / np.sqrt(intercept_squares[column])
+        _find_slopes(columns, values, first, size, scores, slopes)
+        for place in range(places):
+            square = squares[place] + slopes[place] * slopes[place]
+            squares[place] = square
+            weights[place] -= rate * slopes[place] / np.sqrt(square)
+        _scatter(columns, indices, first, size, state, weights, squares)
     return loss
 
 
+@inlined
+def _foresee_features(bounds: _Longs, indices: _Ints, order: _Longs, at: int, state: _Floats) -> None:
+    """Nothing; what is known of the next row's features is on its way."""
+    if at + 1 < len(order):
+        row = order[at + 1]
+        state_at, width = np.uint64(state.ctypes.data), np.uint64(state.shape[1]) * np.uint64(4)
+        for item in range(np.uint64(bounds[row]), np.uint64(bounds[row + 1])):
+            first = state_at + np.uint64(indices[item]) * width
+            for offset in range(np.uint64(0), width, LINE_BYTES):
+                prefetch(first + offset)
+
+
 @kernel
-def learn_rows(
+def _learn_many(
     bounds: _Longs,
     indices: _Ints,
     values: _Floats,
@@ -232,48 +313,7 @@ def learn_rows(
     l2: float,
     l1: float,
 ) -> float:
-    """The summed loss of the rows, each taken before the row is learned from.
-
-    Each weight has its own step, ``rate / sqrt(sum of its squared gradients)`` (Duchi, Hazan, Singer 2011, section 5).
-    The pull towards zero of all steps since a feature was last seen is taken at once when it is seen again; that of
-    `l1` cuts a weight off at zero (Langford, Li, Zhang 2009, section 3).
-
-    Parameters
-    ----------
-    bounds, indices, values
-        The rows as CSR; no row holds a feature twice.
-    targets, row_weights
-        Each row's class number and weight.
-    order
-        In which rows are learned.
-    state, clocks
-        What is known of each feature, as `new_state` lays it out, seen as two types of numbers; changed in place.
-    intercept, intercept_squares
-        Shape (columns,); changed in place.
-    clock
-        Rows learned before these.
-    rate, l2, l1
-        Step size, and strengths of the two pulls for each row.
-    """
-    if len(intercept) == 1:
-        return float(
-            _learn_two_classes(
-                bounds,
-                indices,
-                values,
-                targets,
-                row_weights,
-                order,
-                state,
-                clocks,
-                intercept,
-                intercept_squares,
-                clock,
-                rate,
-                l2,
-                l1,
-            )
-        )
+    """As `learn_rows`, for so many columns that those of one feature are enough neighbours."""
     columns = len(intercept)
     scores = np.empty(columns, np.float32)
     one = np.float32(1.0)
@@ -314,6 +354,108 @@ def learn_rows(
                 squares[column] = square
                 weights[column] -= rate * slope / np.sqrt(square)
     return loss
+
+
+@cache
+def _learning(columns: int) -> Callable[..., float]:
+    """The kernel for so many columns, compiled when it is first called."""
+    if columns > _FEW:
+        return _learn_many
+    few = np.uint64(columns)
+
+    def learn(
+        bounds: _Longs,
+        indices: _Ints,
+        values: _Floats,
+        targets: _Ints,
+        row_weights: _Floats,
+        order: _Longs,
+        state: _Floats,
+        clocks: _Longs,
+        intercept: _Floats,
+        intercept_squares: _Floats,
+        clock: int,
+        rate: np.float32,
+        l2: float,
+        l1: float,
+    ) -> float:
+        # The compiler makes loops over columns vanish, since it knows how many there are.
+        return _learn_few(
+            few,
+            bounds,
+            indices,
+            values,
+            targets,
+            row_weights,
+            order,
+            state,
+            clocks,
+            intercept,
+            intercept_squares,
+            clock,
+            rate,
+            l2,
+            l1,
+        )
+
+    return kernel(learn)
+
+
+def learn_rows(
+    bounds: _Longs,
+    indices: _Ints,
+    values: _Floats,
+    targets: _Ints,
+    row_weights: _Floats,
+    order: _Longs,
+    state: _Floats,
+    clocks: _Longs,
+    intercept: _Floats,
+    intercept_squares: _Floats,
+    clock: int,
+    rate: np.float32,
+    l2: float,
+    l1: float,
+) -> float:
+    """The summed loss of the rows, each taken before the row is learned from.
+
+    Each weight has its own step, ``rate / sqrt(sum of its squared gradients)`` (Duchi, Hazan, Singer 2011, section 5).
+    The pull towards zero of all steps since a feature was last seen is taken at once when it is seen again; that of
+    `l1` cuts a weight off at zero (Langford, Li, Zhang 2009, section 3).
+
+    Parameters
+    ----------
+    bounds, indices, values
+        The rows as CSR; no row holds a feature twice.
+    targets, row_weights
+        Each row's class number and weight.
+    order
+        In which rows are learned.
+    state, clocks
+        What is known of each feature, as `new_state` lays it out, seen as two types of numbers; changed in place.
+    intercept, intercept_squares
+        Shape (columns,); changed in place.
+    clock
+        Rows learned before these.
+    rate, l2, l1
+        Step size, and strengths of the two pulls for each row.
+    """
+    return _learning(len(intercept))(
+        bounds,
+        indices,
+        values,
+        targets,
+        row_weights,
+        order,
+        state,
+        clocks,
+        intercept,
+        intercept_squares,
+        clock,
+        rate,
+        l2,
+        l1,
+    )
 
 
 @kernel

@@ -21,6 +21,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from pipeline.train import logistic_kernel
+from pipeline.train.learner import parts_of
 from pipeline.train.logistic import OnlineLogisticRegression
 
 WEIGHTS_ARE_NOT_REPETITIONS = "a row learned twice takes two steps, a row of weight two takes one longer step"
@@ -46,7 +48,7 @@ def some_rows(rows, features, classes, seed, density=0.4):
     return matrix, random.integers(0, classes, rows)
 
 
-@given(st.integers(1, 25), st.integers(2, 5), st.sampled_from([0.0, 0.01, 0.5]), st.integers(0, 1000))
+@given(st.integers(1, 25), st.integers(2, 9), st.sampled_from([0.0, 0.01, 0.5]), st.integers(0, 1000))
 @settings(max_examples=80, deadline=None)
 def test_equals_its_description(rows, classes, l2, seed):
     matrix, targets = some_rows(rows, 7, classes, seed)
@@ -54,6 +56,20 @@ def test_equals_its_description(rows, classes, l2, seed):
     weights, intercept = online_logistic(matrix.toarray().astype(float), targets, classes, 0.5, l2, 0.1)
     np.testing.assert_allclose(ours.coef_.T, weights, rtol=2e-4, atol=2e-5)
     np.testing.assert_allclose(ours.intercept_, intercept, rtol=2e-4, atol=2e-5)
+
+
+@given(rows=st.integers(1, 40), classes=st.integers(3, 8), l1=st.sampled_from([0.0, 1e-3]), seed=st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_few_classes_are_learned_to_the_same_bits_as_many(rows, classes, l1, seed):
+    matrix, targets = some_rows(rows, 30, classes, seed)
+    parts = (*parts_of(matrix), targets.astype(np.int32), np.ones(rows, np.float32), np.arange(rows))
+    learned = []
+    for learn in (logistic_kernel._learning(classes), logistic_kernel._learn_many):
+        state = logistic_kernel.new_state(30, classes, 0.1)
+        ends = np.zeros(classes, np.float32), np.ones(classes, np.float32)
+        loss = learn(*parts, state, logistic_kernel.clocks_of(state), *ends, 5, np.float32(0.5), 0.01, l1)
+        learned.append((loss, state.tobytes(), *(array.tobytes() for array in ends)))
+    assert learned[0] == learned[1]
 
 
 @pytest.mark.parametrize("classes", [2, 3])
