@@ -35,6 +35,8 @@ class StoredBlock:
         The rows as CSR; whole numbers are float32 or int8.
     labels
         Each row's label number, int32.
+    weights
+        How much each row counts, float32; None where all count the same.
     """
 
     record: Mapping[str, Any]
@@ -43,6 +45,7 @@ class StoredBlock:
     indices: npt.NDArray[np.int32]
     values: npt.NDArray[Any]
     labels: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32] | None = None
 
     def rows(self, start: int, stop: int) -> sparse.csr_matrix:
         """Rows ``start <= row < stop``, their values float32."""
@@ -59,6 +62,8 @@ class StoredCsr(sparse.csr_matrix):  # type: ignore[misc] # SciPy has no types
     """A CSR matrix over a memory map, which goes from worker to worker as the path of its folder."""
 
     folder: str | None = None
+    #: How much each row counts, as in `StoredBlock`.
+    weights: npt.NDArray[np.float32] | None = None
 
     @classmethod
     def opened(cls, folder: str) -> Self:
@@ -67,7 +72,7 @@ class StoredCsr(sparse.csr_matrix):  # type: ignore[misc] # SciPy has no types
         parts = (block.values, block.indices, block.bounds)
         matrix = cls(parts, shape=(len(block.bounds) - 1, block.columns), copy=False)
         matrix.has_canonical_format = True
-        matrix.folder = folder
+        matrix.folder, matrix.weights = folder, block.weights
         return matrix
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -90,9 +95,10 @@ def write_block(
     labels: npt.NDArray[np.int32],
     record: Mapping[str, Any],
     *,
+    weights: npt.NDArray[np.float32] | None = None,
     counts: bool = False,
 ) -> None:
-    """Writes rows, their label numbers and a record of plain values; `folder` is there afterwards, complete.
+    """Writes rows, their label numbers, weights and a record of plain values; `folder` is there afterwards, complete.
 
     With `counts` the values are whole numbers, which take one byte each where all are small.
 
@@ -108,6 +114,7 @@ def write_block(
         aside.mkdir(parents=True)
         values = _narrow(matrix.data) if counts else matrix.data
         arrays = {"bounds": matrix.indptr, "indices": matrix.indices, "values": values, "labels": labels}
+        arrays |= {} if weights is None else {"weights": weights}
         places = _write_arrays(aside / _ARRAYS, arrays)
         whole = {"record": record, "columns": matrix.shape[1], "arrays": places}
         (aside / _RECORD).write_bytes(orjson.dumps(whole))

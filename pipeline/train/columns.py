@@ -3,17 +3,24 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.errors import DataError
 from pipeline.frame import SOURCE
 from pipeline.train.config import TrainConfig
 
+#: Characters of a text that an error shows, and what a number looks like.
+_SHOWN, _NUMBER = 60, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+
 
 def needed_columns(train: TrainConfig) -> tuple[str, ...]:
     """Names of the columns that training reads, without repetition."""
     names = [train.text, train.label]
-    names += [name for name in (train.split.column, train.split.group, train.split.time) if name is not None]
+    split = train.split
+    names += [name for name in (train.weight, split.column, split.group, split.time) if name is not None]
     if train.split.test_files:
         names.append(SOURCE)
     return tuple(dict.fromkeys(names))
@@ -41,6 +48,37 @@ def require_columns(schema: pa.Schema, names: Sequence[str], dataset: str) -> No
                 f'column "{name}" of dataset {dataset} holds {kind}, which cannot be read as text',
                 "Name another column in [train]",
             )
+
+
+def weights_of(table: pa.Table, train: TrainConfig) -> npt.NDArray[np.float32] | None:
+    """How much each row counts, shape (rows,), NaN where that is no number; None where all count the same."""
+    if train.weight is None:
+        return None
+    text = pc.utf8_trim_whitespace(as_text(table[train.weight]))
+    numbers = pc.if_else(pc.match_substring_regex(text, _NUMBER), text, None).cast(pa.float64())
+    # What is too large becomes infinite.
+    with np.errstate(over="ignore"):
+        return np.asarray(numbers.fill_null(np.nan)).astype(np.float32)
+
+
+def require_weights(
+    weights: npt.NDArray[np.float32], trains: npt.NDArray[np.bool_], table: pa.Table, train: TrainConfig
+) -> None:
+    """Nothing where the weights of all rows that train are numbers of 0 or more.
+
+    Raises
+    ------
+    DataError
+        If one is not.
+    """
+    bad = trains & ~((weights >= 0) & np.isfinite(weights))
+    if bad.any():
+        cell, text = (table[name][int(np.argmax(bad))].as_py() for name in (train.weight, train.text))
+        raise DataError(
+            f'column "{train.weight}" holds no number of 0 or more in {int(bad.sum())} rows that train: '
+            f"{cell!r} beside the text {str(text)[:_SHOWN]!r}",
+            "Leave such rows out with a check in the job, or leave weight out of [train]",
+        )
 
 
 def as_text(column: pa.ChunkedArray) -> pa.Array:

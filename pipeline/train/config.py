@@ -45,6 +45,10 @@ class TrainConfig(Settings):
     label: str = "label"
     """The column with the label."""
 
+    weight: str | None = None
+    """A column with a number of 0 or more: how much each row counts when the model learns. All count the same where not
+    given, and in tests."""
+
     split: SplitConfig = SplitConfig()
     """Which rows test the model: `{ test = 0.2, seed = 42 }`, `{ stratify = true }`, `{ group = "customer" }`,
     `{ time = "created_at", cut = 2024-06-01 }`, `{ test_files = ["*test.csv"] }` or
@@ -99,7 +103,7 @@ class TrainConfig(Settings):
 
     class_weight: Literal["none", "balanced"] = "none"
     """`balanced` gives every class the same say: rows weigh rows / (classes * rows of their class), counted over
-    all training rows."""
+    all training rows, times their `weight` where there is one."""
 
     block_rows: int = Field(default=16_384, ge=1)
     """Rows of a training block. The rows of 16 blocks are mixed before they are learned; another number is another

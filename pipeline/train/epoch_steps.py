@@ -116,7 +116,7 @@ def learn_steps(learned: int, estimator: OnlineLearner, each: Sequence[Sequence[
     for rows, labels, options in each:
         if not hasattr(estimator, "state_"):
             estimator.started(options["classes"], rows.shape[1])
-        estimator.learn(rows.indptr, rows.indices, rows.data, labels)
+        estimator.learn(rows.indptr, rows.indices, rows.data, labels, rows.weights)
     return estimator
 
 

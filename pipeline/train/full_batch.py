@@ -181,16 +181,19 @@ def shard_slope(
     add = add_curvature if curvature else add_gradient
     point = map_array(parameters)
     size = shape[0] * shape[1]
-    slope = np.zeros(len(point) + 1)
+    slope, by_class = np.zeros(len(point) + 1), np.array(class_weights, np.float64)
     gradient, rows = slope[:-1], 0
     for folder in folders:
         block = open_block(folder)
+        weights = by_class[block.labels]
+        if block.weights is not None:
+            weights *= block.weights
         slope[-1] += add(
             read_only(block.bounds.astype(np.int64)),
             read_only(block.indices),
             read_only(block.values),
             read_only(block.labels),
-            read_only(np.array(class_weights, np.float64)),
+            read_only(weights),
             read_only(point[:size].reshape(shape)),
             read_only(point[size:]),
             gradient[:size].reshape(shape),

@@ -45,7 +45,7 @@ def add_gradient(
     indices: npt.NDArray[np.int32],
     values: npt.NDArray[np.float32],
     targets: npt.NDArray[np.int32],
-    class_weights: Doubles,
+    row_weights: Doubles,
     weights: Doubles,
     intercept: Doubles,
     gradient: Doubles,
@@ -57,10 +57,8 @@ def add_gradient(
     ----------
     bounds, indices, values
         The rows as CSR.
-    targets
-        Each row's class number.
-    class_weights
-        The weight of each class, shape (classes,).
+    targets, row_weights
+        Each row's class number, and how much it counts.
     weights, intercept
         Shapes (features, columns) and (columns,); one column for two classes, the log-odds of the second.
     gradient, intercept_gradient
@@ -71,7 +69,7 @@ def add_gradient(
     loss = 0.0
     for row in range(len(bounds) - 1):
         _score(bounds[row], bounds[row + 1], indices, values, weights, intercept, scores)
-        weight = class_weights[targets[row]]
+        weight = row_weights[row]
         loss += weight * _slopes(scores, columns, targets[row])
         for column in range(columns):
             scores[column] *= weight
@@ -93,7 +91,7 @@ def add_curvature(
     indices: npt.NDArray[np.int32],
     values: npt.NDArray[np.float32],
     targets: npt.NDArray[np.int32],
-    class_weights: Doubles,
+    row_weights: Doubles,
     weights: Doubles,
     intercept: Doubles,
     curvature: Doubles,
@@ -105,7 +103,7 @@ def add_curvature(
     loss = 0.0
     for row in range(len(bounds) - 1):
         _score(bounds[row], bounds[row + 1], indices, values, weights, intercept, scores)
-        weight = class_weights[targets[row]]
+        weight = row_weights[row]
         loss += weight * _slopes(scores, columns, targets[row])
         for column in range(columns):
             # The slope is the chance, less one for the row's own class.

@@ -24,7 +24,7 @@ from pipeline.text.tfidf import Rows, count_documents
 from pipeline.train.added import AddedRows
 from pipeline.train.array_files import ArrayFile, passing, summed, total_of, write_array
 from pipeline.train.block_files import is_written, open_block, read_record, write_block
-from pipeline.train.columns import as_text, needed_columns
+from pipeline.train.columns import as_text, needed_columns, require_weights, weights_of
 from pipeline.train.config import TrainConfig
 from pipeline.train.order import even_parts
 from pipeline.train.sides import NO_PLAN, SplitPlan, sides_of
@@ -99,6 +99,11 @@ class HashedBlock:
         """Hashed counts of the rows that validate."""
         return open_block(self.folder).rows(self.train_rows, self.train_rows + self.validation_rows)
 
+    def train_weights(self) -> npt.NDArray[np.float32] | None:
+        """How much each row that trains counts; None where all count the same."""
+        weights = open_block(self.folder).weights
+        return None if weights is None else weights[: self.train_rows]
+
     def targets(self, labels: Sequence[str]) -> npt.NDArray[np.int32]:
         """Each row's place in `labels`, -1 where it is not among them, for all rows in order, shape (rows,)."""
         places = {label: place for place, label in enumerate(labels)}
@@ -159,7 +164,9 @@ def feature_key(
         "files": [[Path(file.path).name, file.rows, file.bytes] for file in snapshot.files],
         "features": features.model_dump(mode="json", include={"analyzer", "bits", "lowercase", "stop_words"}),
         "ngrams": features.ngram_range,
-        "train": train.model_dump(mode="json", include={"text", "label", "split", "block_rows", "validation"}),
+        "train": train.model_dump(
+            mode="json", include={"text", "label", "weight", "split", "block_rows", "validation"}
+        ),
     }
     facts |= {} if start is None else {"start": start}
     return sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:24]
@@ -237,13 +244,14 @@ def hash_block(
     if is_written(folder):
         return _of_record(folder, read_record(folder))
     whole = table.num_rows
-    labels, text = as_text(table[train.label]), as_text(table[train.text])
+    text = as_text(table[train.text])
     rows = sides_of(table, text, train, plan)
     if fresh is not None:
         # What an earlier model has learned is not looked at again.
         looked_at = fresh | rows.tests | rows.left_out | rows.validates
         rows, mask = rows.among(looked_at), pa.array(looked_at)
-        labels, text = labels.filter(mask), text.filter(mask)
+        table, text = table.filter(mask), text.filter(mask)
+    labels, weights = as_text(table[train.label]), weights_of(table, train)
     labelled = np.asarray(pc.is_valid(labels))
     matrix = hash_texts(text, features)
     featured = np.diff(matrix.indptr) > 0
@@ -265,7 +273,10 @@ def hash_block(
         "labels": encoded.dictionary.to_pylist(),
     }
     kept = matrix if np.array_equal(chosen, np.arange(len(text))) else matrix[chosen]
-    write_block(folder, kept, np.asarray(encoded.indices, np.int32), record, counts=True)
+    if weights is not None:
+        require_weights(weights, sides[0], table, train)
+        weights = weights[chosen]
+    write_block(folder, kept, np.asarray(encoded.indices, np.int32), record, weights=weights, counts=True)
     return _of_record(folder, record)
 
 

@@ -139,7 +139,7 @@ def lane_step(before: _Stepped, shards: Sequence[Shard], learned: int) -> _Stepp
     require_rows(estimator, learned)
     for shard in shards:
         block = open_block(shard.folder)
-        estimator.learn(block.bounds, block.indices, block.values, block.labels)
+        estimator.learn(block.bounds, block.indices, block.values, block.labels, block.weights)
     return estimator, Learned(progress_rows=sum(shard.rows for shard in shards))
 
 

@@ -61,6 +61,7 @@ class OnlineLearner:
         indices: npt.NDArray[np.int32],
         values: Floats,
         targets: npt.NDArray[np.int32],
+        weights: Floats | None = None,
     ) -> Self:
         """The estimator after one more pass, over rows that are known to be good: what `partial_fit` makes of them.
 
@@ -72,13 +73,16 @@ class OnlineLearner:
             The rows as CSR; values are finite, and no row holds a feature twice.
         targets
             The number of each row's class among `classes_`.
+        weights
+            How much each row counts; all the same where not given.
         """
         given = self.class_weight or {}
         if given == "balanced":
             raise ValueError(PART_CANNOT_BALANCE)
         by_class = np.array([given.get(label, 1.0) for label in self.classes_.tolist()], np.float32)
         parts = (read_only(bounds.astype(np.int64)), read_only(indices), read_only(values))
-        self._learn(parts, read_only(targets), by_class[targets])
+        row_weights = by_class[targets] if weights is None else by_class[targets] * weights
+        self._learn(parts, read_only(targets), row_weights)
         return self
 
     def started(self, classes: npt.NDArray[Any], features: int) -> Self:

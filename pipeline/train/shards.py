@@ -7,6 +7,7 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import accumulate, groupby
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ from pipeline.train.hashed import HashedBlock
 from pipeline.train.order import even_parts, shuffled
 from pipeline.train.order_kernel import shuffled_rows
 
+#: A block's rows, their label numbers, and how much each counts.
+_Opened: TypeAlias = tuple[Rows, npt.NDArray[np.int32], npt.NDArray[np.float32] | None]
 #: The rows of this many blocks, drawn by chance, are mixed with one another.
 MIXED_BLOCKS = 16
 #: So many shards of a group are made by one task at most, which opens the group's blocks once, and by an even number of
@@ -188,7 +191,10 @@ def mix_shards(
     if missing:
         weighting = open_weighting(features, folder)
         ranks = weighting.ranks()
-        opened = {number: (block.train_rows_as(), block.targets(labels)) for number, block in blocks.items()}
+        opened = {
+            number: (block.train_rows_as(), block.targets(labels), block.train_weights())
+            for number, block in blocks.items()
+        }
         for name in missing:
             _mix_shard(plans[name], opened, weighting, ranks, seed, folder / name)
     rows = {name: sum(_taken(plan, blocks)) for name, plan in plans.items()}
@@ -203,16 +209,19 @@ def _taken(plan: ShardPlan, blocks: Mapping[int, HashedBlock]) -> Iterator[int]:
 
 def _mix_shard(
     plan: ShardPlan,
-    opened: Mapping[int, tuple[Rows, npt.NDArray[np.int32]]],
+    opened: Mapping[int, _Opened],
     weighting: Weighting,
     ranks: Ranks,
     seed: int,
     folder: Path,
 ) -> None:
-    parts, targets = [], []
+    parts, targets, weights = [], [], []
     for block in plan.blocks:
-        rows, known = opened[block]
+        rows, known, counting = opened[block]
         chosen = plan.rows_of(block, len(rows.bounds) - 1, seed)
         parts.append(replace(rows, chosen=chosen))
         targets.append(known[chosen])
-    write_block(folder, weighting.weigh_rows(parts, ranks), np.concatenate(targets), {})
+        if counting is not None:
+            weights.append(counting[chosen])
+    told = np.concatenate(weights) if weights else None
+    write_block(folder, weighting.weigh_rows(parts, ranks), np.concatenate(targets), {}, weights=told)
