@@ -8,6 +8,9 @@ from benchmarks.harness.recorded import BenchRun
 
 #: Differences below this share are never called a change, however quiet the machine was.
 _LEAST = 0.03
+#: What the same machine's memory may differ by: systems keep more or less of it for themselves, and machines that are
+#: guests on another give and take some.
+_SAME_MEMORY = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +56,10 @@ def changes(now: BenchRun, before: BenchRun) -> Iterator[Change]:
     NotComparableError
         If the runs were made on different machines or with different settings, or have no case in common.
     """
-    for what in ("processor", "cores", "memory_bytes"):
-        if now.machine[what] != before.machine[what]:
-            raise NotComparableError(f"{what}: {before.machine[what]} in {before.id}, {now.machine[what]} now")
+    for what, tolerance in (("processor", None), ("cores", 0.0), ("memory_bytes", _SAME_MEMORY)):
+        one, other = before.machine[what], now.machine[what]
+        if one != other and (tolerance is None or abs(one - other) > tolerance * one):
+            raise NotComparableError(f"{what}: {one} in {before.id}, {other} now")
     if now.size_bytes != before.size_bytes:
         raise NotComparableError(f"size: {before.size_bytes:,} bytes in {before.id}, {now.size_bytes:,} now")
     for what in ("profile", "workers"):

@@ -78,7 +78,7 @@ def test_against_an_earlier_run_a_regression_ends_with_1(store: Path) -> None:
     keep(slower(now, 1e9, id="bench-slow"), opened)
     worse = bench("adding", "--repeats", "1", "--against", "bench-fast", store=store)
     assert worse.exit_code == 1
-    assert "| adding | adding | seconds |" in worse.stdout
+    assert "| adding | adding | seconds |" in worse.stdout, worse.output
     assert "REGRESSION" in worse.stdout
     better = bench("adding", "--repeats", "1", "--against", "bench-slow", store=store)
     assert "| IMPROVED |" in better.stdout
@@ -91,6 +91,11 @@ def test_runs_of_different_sizes_or_machines_are_not_compared(store: Path) -> No
     run = from_dict(facts)
     with pytest.raises(NotComparableError, match="size: 5 bytes in x"):
         list(changes(run, replace(run, id="x", size_bytes=5)))
+    more = {**run.machine, "memory_bytes": run.machine["memory_bytes"] * 2}
+    with pytest.raises(NotComparableError, match="memory_bytes: "):
+        list(changes(run, replace(run, id="x", machine=more)))
+    more["memory_bytes"] = run.machine["memory_bytes"] + 400_000
+    assert list(changes(run, replace(run, id="x", machine=more)))
     with pytest.raises(NotComparableError, match="processor: abacus in x"):
         list(changes(run, replace(run, id="x", machine={**run.machine, "processor": "abacus"})))
     with pytest.raises(NotComparableError, match="x measured none of these cases"):

@@ -10,7 +10,7 @@ from pipeline.train.config import SplitConfig, TrainConfig
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"analyzer": "words"}, "'word', 'char', 'char_wb' or 'chinese'"),
+        ({"analyzer": "words"}, "'word', 'char', 'char_wb', 'chinese' or 'chinese_word'"),
         ({"ngrams": [3, 2]}, "the smaller first"),
         ({"ngrams": [0, 2]}, "two numbers from 1 to 8"),
         ({"bits": 27}, "less than or equal to 26"),
