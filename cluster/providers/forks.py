@@ -108,9 +108,13 @@ class Forks:
             with suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
         # It takes its own files away. What it may hang on is gone.
-        with suppress(subprocess.TimeoutExpired):
+        try:
             self._process.wait(END_S)
-        kill_family(self._process.pid)
+        except subprocess.TimeoutExpired:
+            kill_family(self._process.pid)
+            # A busy system takes its time with what was killed.
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_S)
         self._log.close()
 
 
