@@ -24,6 +24,13 @@ def forking():
     return children_running("cluster.forking")
 
 
+def the_one_forking():
+    """The only such process; one that has just begun has no words on its command line for a moment."""
+    awaited(forking, "what forks servers")
+    [process] = forking()
+    return process
+
+
 @pytest.fixture
 def early():
     forks.begin()
@@ -49,7 +56,7 @@ def test_who_wants_forks_gets_those_that_began_early(early):
     with_them = forks.forks_for({})
     try:
         assert with_them is early
-        assert len(forking()) == 1
+        assert the_one_forking()
     finally:
         with_them.close()
 
@@ -59,7 +66,7 @@ def test_forks_that_began_early_without_variables_that_are_wanted_end(early, giv
     others = forks.forks_for(given)
     try:
         assert others is not early
-        [process] = forking()
+        process = the_one_forking()
         assert given.items() <= process.environ().items()
     finally:
         others.close()
@@ -70,14 +77,14 @@ def test_forks_that_began_before_code_was_found_elsewhere_end(early, monkeypatch
     others = forks.forks_for({})
     try:
         assert others is not early
-        [process] = forking()
+        process = the_one_forking()
         assert process.environ()["PYTHONPATH"].split(os.pathsep) == [CODE, str(tmp_path)]
     finally:
         others.close()
 
 
 def test_forks_that_died_early_are_no_use_to_anyone(early):
-    [process] = forking()
+    process = the_one_forking()
     process.kill()
     awaited(lambda: process.status() == psutil.STATUS_ZOMBIE, "the end of what was killed")
     others = forks.forks_for({})

@@ -17,6 +17,7 @@ from cluster.jobs import Jobs
 from cluster.lease import holder_of
 from cluster.submission import Submission
 from cluster.submit import cancel, resume, submit, wait
+from storage.locks import locked
 from storage.store import Store
 from textmill.demo.corpus import write_corpus
 
@@ -249,7 +250,9 @@ def test_a_driver_that_was_taken_for_dead_and_wakes_up_commits_nothing(job_file,
     awaited(lambda: happened(job, "clean"), "clean")
     sleeper = psutil.Process(holder_of(job.path).pid)
     family = sleeper.children(recursive=True)
-    sleeper.send_signal(signal.SIGSTOP)
+    # Not while it writes to the journal: nobody else could.
+    with locked(job.journal.path.with_name("journal.lock")):
+        sleeper.send_signal(signal.SIGSTOP)
     try:
         awaited(lambda: job.status().state == "lost", "a stale heartbeat")
         # The slot is still the sleeper's.
