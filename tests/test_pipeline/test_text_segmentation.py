@@ -28,6 +28,7 @@ from pipeline.train.model import load_model
 from pipeline.train.reproduce import reproduce_model
 
 FOUND_BY = f"rjieba {version('rjieba')}"
+JIEBA = rjieba.Jieba()
 SPOKEN = [
     "质量不好，要退款",
     "我来到北京清华大学",
@@ -41,7 +42,7 @@ CHINESE = st.lists(st.sampled_from(SPOKEN) | st.text("质量不好退款北京�
 
 
 def words(text, *, lowercase=True):
-    cut = " ".join(rjieba.Jieba().cut(text, True))
+    cut = " ".join(JIEBA.cut(text, True))
     return re.findall(r"\w+", cut.lower() if lowercase else cut)
 
 
