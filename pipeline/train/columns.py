@@ -75,7 +75,7 @@ def require_weights(
     if bad.any():
         cell, text = (table[name][int(np.argmax(bad))].as_py() for name in (train.weight, train.text))
         raise DataError(
-            f'column "{train.weight}" holds no number of 0 or more in {int(bad.sum())} rows that train: '
+            f'column "{train.weight}" holds no number of 0 or more in {int(bad.sum())} of the rows that train: '
             f"{cell!r} beside the text {str(text)[:_SHOWN]!r}",
             "Leave such rows out with a check in the job, or leave weight out of [train]",
         )
