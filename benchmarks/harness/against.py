@@ -56,9 +56,10 @@ def changes(now: BenchRun, before: BenchRun) -> Iterator[Change]:
     NotComparableError
         If the runs were made on different machines or with different settings, or have no case in common.
     """
-    for what, tolerance in (("processor", None), ("cores", 0.0), ("memory_bytes", _SAME_MEMORY)):
+    for what in ("processor", "cores", "memory_bytes"):
         one, other = before.machine[what], now.machine[what]
-        if one != other and (tolerance is None or abs(one - other) > tolerance * one):
+        same = abs(one - other) <= _SAME_MEMORY * one if what == "memory_bytes" else one == other
+        if not same:
             raise NotComparableError(f"{what}: {one} in {before.id}, {other} now")
     if now.size_bytes != before.size_bytes:
         raise NotComparableError(f"size: {before.size_bytes:,} bytes in {before.id}, {now.size_bytes:,} now")
