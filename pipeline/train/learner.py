@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.text.hashing import read_only
-from pipeline.train.logistic_kernel import clocks_of, learn_rows, new_state, probabilities, row_scores, settled
+from pipeline.train.logistic_kernel import clocks_of, learning, new_state, probabilities, row_scores, settled
 from pipeline.train.order_kernel import shuffled_rows
 
 Floats = npt.NDArray[np.float32]
@@ -140,7 +140,7 @@ class OnlineLearner:
         order = shuffled_rows(rows, self.random_state, self.rows_seen_) if self.shuffle else np.arange(rows)
         # Whoever tries a failed call again must not learn rows twice.
         self.torn_ = True
-        loss = learn_rows(
+        loss = learning(len(self.intercept_))(
             *parts,
             targets,
             row_weights,

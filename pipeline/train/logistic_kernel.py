@@ -241,7 +241,7 @@ def _learn_few(
     l2: float,
     l1: float,
 ) -> float:
-    """As `learn_rows`, for so many columns.
+    """As `learning` says, for so many columns.
 
     What is known of a row's features is copied side by side first, and back in the end: the arithmetic in between is
     about neighbouring numbers, which a processor does many at a time.
@@ -284,18 +284,6 @@ def _learn_few(
     return loss
 
 
-@inlined
-def _foresee_features(bounds: _Longs, indices: _Ints, order: _Longs, at: int, state: _Floats) -> None:
-    """Nothing; what is known of the next row's features is on its way."""
-    if at + 1 < len(order):
-        row = order[at + 1]
-        state_at, width = np.uint64(state.ctypes.data), np.uint64(state.shape[1]) * np.uint64(4)
-        for item in range(np.uint64(bounds[row]), np.uint64(bounds[row + 1])):
-            first = state_at + np.uint64(indices[item]) * width
-            for offset in range(np.uint64(0), width, LINE_BYTES):
-                prefetch(first + offset)
-
-
 @kernel
 def _learn_many(
     bounds: _Longs,
@@ -313,15 +301,16 @@ def _learn_many(
     l2: float,
     l1: float,
 ) -> float:
-    """As `learn_rows`, for so many columns that those of one feature are enough neighbours."""
+    """As `learning` says, for so many columns that those of one feature are enough neighbours."""
     columns = len(intercept)
     scores = np.empty(columns, np.float32)
     one = np.float32(1.0)
     loss = 0.0
     for at in range(len(order)):
         _foresee_row(bounds, indices, values, order, at)
-        _foresee_features(bounds, indices, order, at, state)
-        row = order[at]
+        row, following = order[at], order[min(at + 1, len(order) - 1)]
+        for item in range(np.uint64(bounds[following]), np.uint64(bounds[following + 1])):
+            _foresee_feature(np.uint64(columns), indices, np.uint64(item), state)
         clock += 1
         scores[:] = intercept
         for item in range(bounds[row], bounds[row + 1]):
@@ -357,8 +346,32 @@ def _learn_many(
 
 
 @cache
-def _learning(columns: int) -> Callable[..., float]:
-    """The kernel for so many columns, compiled when it is first called."""
+def learning(columns: int) -> Callable[..., float]:
+    """The kernel for so many columns, compiled when it is first called.
+
+    It answers the summed loss of the rows, each taken before the row is learned from.
+
+    Each weight has its own step, ``rate / sqrt(sum of its squared gradients)`` (Duchi, Hazan, Singer 2011, section 5).
+    The pull towards zero of all steps since a feature was last seen is taken at once when it is seen again; that of
+    `l1` cuts a weight off at zero (Langford, Li, Zhang 2009, section 3).
+
+    Its parameters
+    --------------
+    bounds, indices, values
+        The rows as CSR; no row holds a feature twice.
+    targets, row_weights
+        Each row's class number and weight.
+    order
+        In which rows are learned.
+    state, clocks
+        What is known of each feature, as `new_state` lays it out, seen as two types of numbers; changed in place.
+    intercept, intercept_squares
+        Shape (columns,); changed in place.
+    clock
+        Rows learned before these.
+    rate, l2, l1
+        Step size, and strengths of the two pulls for each row.
+    """
     if columns > _FEW:
         return _learn_many
     few = np.uint64(columns)
@@ -399,63 +412,6 @@ def _learning(columns: int) -> Callable[..., float]:
         )
 
     return kernel(learn)
-
-
-def learn_rows(
-    bounds: _Longs,
-    indices: _Ints,
-    values: _Floats,
-    targets: _Ints,
-    row_weights: _Floats,
-    order: _Longs,
-    state: _Floats,
-    clocks: _Longs,
-    intercept: _Floats,
-    intercept_squares: _Floats,
-    clock: int,
-    rate: np.float32,
-    l2: float,
-    l1: float,
-) -> float:
-    """The summed loss of the rows, each taken before the row is learned from.
-
-    Each weight has its own step, ``rate / sqrt(sum of its squared gradients)`` (Duchi, Hazan, Singer 2011, section 5).
-    The pull towards zero of all steps since a feature was last seen is taken at once when it is seen again; that of
-    `l1` cuts a weight off at zero (Langford, Li, Zhang 2009, section 3).
-
-    Parameters
-    ----------
-    bounds, indices, values
-        The rows as CSR; no row holds a feature twice.
-    targets, row_weights
-        Each row's class number and weight.
-    order
-        In which rows are learned.
-    state, clocks
-        What is known of each feature, as `new_state` lays it out, seen as two types of numbers; changed in place.
-    intercept, intercept_squares
-        Shape (columns,); changed in place.
-    clock
-        Rows learned before these.
-    rate, l2, l1
-        Step size, and strengths of the two pulls for each row.
-    """
-    return _learning(len(intercept))(
-        bounds,
-        indices,
-        values,
-        targets,
-        row_weights,
-        order,
-        state,
-        clocks,
-        intercept,
-        intercept_squares,
-        clock,
-        rate,
-        l2,
-        l1,
-    )
 
 
 @kernel

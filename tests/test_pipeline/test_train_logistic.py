@@ -64,7 +64,7 @@ def test_few_classes_are_learned_to_the_same_bits_as_many(rows, classes, l1, see
     matrix, targets = some_rows(rows, 30, classes, seed)
     parts = (*parts_of(matrix), targets.astype(np.int32), np.ones(rows, np.float32), np.arange(rows))
     learned = []
-    for learn in (logistic_kernel._learning(classes), logistic_kernel._learn_many):
+    for learn in (logistic_kernel.learning(classes), logistic_kernel._learn_many):
         state = logistic_kernel.new_state(30, classes, 0.1)
         ends = np.zeros(classes, np.float32), np.ones(classes, np.float32)
         loss = learn(*parts, state, logistic_kernel.clocks_of(state), *ends, 5, np.float32(0.5), 0.01, l1)
