@@ -6,14 +6,15 @@ from difflib import get_close_matches
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.errors import DataError
 from pipeline.frame import SOURCE
+from pipeline.ingest.reading.columns.casting import cast_text
+from pipeline.ingest.reading.columns.column_types import parse_type
 from pipeline.train.config import TrainConfig
 
-#: Characters of a text that an error shows, and what a number looks like.
-_SHOWN, _NUMBER = 60, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+#: Characters of a text that an error shows.
+_SHOWN = 60
 
 
 def needed_columns(train: TrainConfig) -> tuple[str, ...]:
@@ -54,8 +55,7 @@ def weights_of(table: pa.Table, train: TrainConfig) -> npt.NDArray[np.float32] |
     """How much each row counts, shape (rows,), NaN where that is no number; None where all count the same."""
     if train.weight is None:
         return None
-    text = pc.utf8_trim_whitespace(as_text(table[train.weight]))
-    numbers = pc.if_else(pc.match_substring_regex(text, _NUMBER), text, None).cast(pa.float64())
+    numbers, _ = cast_text(table[train.weight].combine_chunks().cast(pa.string()), parse_type("float"))
     # What is too large becomes infinite.
     with np.errstate(over="ignore"):
         return np.asarray(numbers.fill_null(np.nan)).astype(np.float32)

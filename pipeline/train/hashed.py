@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from pipeline.text.segmentation import segmenter
 from pipeline.text.tfidf import Rows, count_documents
 from pipeline.train.added import AddedRows
 from pipeline.train.array_files import ArrayFile, passing, summed, total_of, write_array
-from pipeline.train.block_files import is_written, open_block, read_record, write_block
+from pipeline.train.block_files import StoredBlock, is_written, open_block, read_record, write_block
 from pipeline.train.columns import as_text, needed_columns, require_weights, weights_of
 from pipeline.train.config import TrainConfig
 from pipeline.train.order import even_parts
@@ -36,6 +36,10 @@ from storage.versions import Snapshot
 _BATCH_BLOCKS, _EVEN_BATCHES = 8, 4
 #: Changes when the same settings mean other bytes on disk.
 _FORMAT = 4
+
+
+#: Rows that train, the label numbers of all rows of their block, and how much each that trains counts, if not the same.
+TrainingRows: TypeAlias = tuple[Rows, npt.NDArray[np.int32], npt.NDArray[np.float32] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,9 @@ class HashedBlock:
 
     def train_rows_as(self) -> Rows:
         """The rows that train as they lie on disk, all of them, in order."""
-        block = open_block(self.folder)
+        return self._training_rows(open_block(self.folder))
+
+    def _training_rows(self, block: StoredBlock) -> Rows:
         return Rows(
             bounds=block.bounds[: self.train_rows + 1].astype(np.int64),
             indices=block.indices,
@@ -99,18 +105,15 @@ class HashedBlock:
         """Hashed counts of the rows that validate."""
         return open_block(self.folder).rows(self.train_rows, self.train_rows + self.validation_rows)
 
-    def train_weights(self) -> npt.NDArray[np.float32] | None:
-        """How much each row that trains counts; None where all count the same."""
-        weights = open_block(self.folder).weights
-        return None if weights is None else weights[: self.train_rows]
+    def training(self, labels: Sequence[str]) -> TrainingRows:
+        """What there is to learn in it; the block is opened once."""
+        block = open_block(self.folder)
+        weights = None if block.weights is None else block.weights[: self.train_rows]
+        return self._training_rows(block), _targets(block, labels), weights
 
     def targets(self, labels: Sequence[str]) -> npt.NDArray[np.int32]:
         """Each row's place in `labels`, -1 where it is not among them, for all rows in order, shape (rows,)."""
-        places = {label: place for place, label in enumerate(labels)}
-        block = open_block(self.folder)
-        known = [places.get(label, -1) for label in block.record["labels"]]
-        targets: npt.NDArray[np.int32] = np.array([*known, -1], np.int32)[block.labels]
-        return targets
+        return _targets(open_block(self.folder), labels)
 
     def validation_targets(self, labels: Sequence[str]) -> npt.NDArray[np.int32]:
         """The place in `labels` of each row that validates, -1 where it is not among them."""
@@ -134,6 +137,13 @@ class HashedBlock:
         block = open_block(self.folder)
         names = block.record["labels"]
         return [names[code] for code in block.labels[first : first + count].tolist()]
+
+
+def _targets(block: StoredBlock, labels: Sequence[str]) -> npt.NDArray[np.int32]:
+    places = {label: place for place, label in enumerate(labels)}
+    known = [places.get(label, -1) for label in block.record["labels"]]
+    targets: npt.NDArray[np.int32] = np.array([*known, -1], np.int32)[block.labels]
+    return targets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import accumulate, groupby
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +15,12 @@ import orjson
 from pipeline.execute import Execute, task_of
 from pipeline.text.config import FeatureConfig
 from pipeline.text.ranks import Ranks
-from pipeline.text.tfidf import Rows, Weighting
+from pipeline.text.tfidf import Weighting
 from pipeline.train.block_files import is_written, write_block
-from pipeline.train.hashed import HashedBlock
+from pipeline.train.hashed import HashedBlock, TrainingRows
 from pipeline.train.order import even_parts, shuffled
 from pipeline.train.order_kernel import shuffled_rows
 
-#: A block's rows, their label numbers, and how much each counts.
-_Opened: TypeAlias = tuple[Rows, npt.NDArray[np.int32], npt.NDArray[np.float32] | None]
 #: The rows of this many blocks, drawn by chance, are mixed with one another.
 MIXED_BLOCKS = 16
 #: So many shards of a group are made by one task at most, which opens the group's blocks once, and by an even number of
@@ -191,10 +188,7 @@ def mix_shards(
     if missing:
         weighting = open_weighting(features, folder)
         ranks = weighting.ranks()
-        opened = {
-            number: (block.train_rows_as(), block.targets(labels), block.train_weights())
-            for number, block in blocks.items()
-        }
+        opened = {number: block.training(labels) for number, block in blocks.items()}
         for name in missing:
             _mix_shard(plans[name], opened, weighting, ranks, seed, folder / name)
     rows = {name: sum(_taken(plan, blocks)) for name, plan in plans.items()}
@@ -209,7 +203,7 @@ def _taken(plan: ShardPlan, blocks: Mapping[int, HashedBlock]) -> Iterator[int]:
 
 def _mix_shard(
     plan: ShardPlan,
-    opened: Mapping[int, _Opened],
+    opened: Mapping[int, TrainingRows],
     weighting: Weighting,
     ranks: Ranks,
     seed: int,
