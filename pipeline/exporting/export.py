@@ -55,7 +55,8 @@ def export_onnx(model: TrainedModel, folder: Path, steps: Sequence[Any]) -> list
             intercept=model.intercept,
         )
         facts = {**model.specification(), "sha256": model.sha256, "ideographs": IDEOGRAPHS, "steps": list(steps)}
-        facts |= {name: model.lineage[name] for name in ("segmenter",) if name in model.lineage}
+        if "segmenter" in model.lineage:
+            facts["segmenter"] = model.lineage["segmenter"]
         (folder / "model.json").write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
         (folder / "scorer.py").write_bytes(Path(scorer.__file__).read_bytes())
     return sorted(path.name for path in folder.iterdir())

@@ -101,22 +101,27 @@ class TrainedModel:
         return chances.argmax(axis=1).astype(np.int64) if self.decision is None else self.decision.labels(chances)
 
     def hashed(self, texts: pa.Array | pa.ChunkedArray) -> sparse.csr_matrix:
-        """Hashed counts of texts, shape (texts, buckets).
+        """Hashed counts of texts, shape (texts, buckets); errors are those of `require_segmenter`."""
+        self.require_segmenter()
+        return hash_texts(texts, self.weighting.features)
+
+    def require_segmenter(self) -> None:
+        """Nothing where texts become what they became in training.
 
         Raises
         ------
         ModelError
-            If words would be found by another version than in training.
+            If words would be found by another version.
+        PackageMissingError
+            If there is nothing to find them.
         """
-        features, trained = self.weighting.features, self.lineage.get("segmenter")
-        found = segmenter(features).get("segmenter")
+        trained, found = self.lineage.get("segmenter"), segmenter(self.weighting.features).get("segmenter")
         if trained is not None and found != trained:
             raise ModelError(
                 self.sha256[:12],
                 f"it learned from words that {trained} found, and {found} may find others",
                 f"Install that: pip install {trained.replace(' ', '==')}, or train it again",
             )
-        return hash_texts(texts, features)
 
     def features(self, texts: pa.Array | pa.ChunkedArray) -> sparse.csr_matrix:
         """Weighted features of texts, shape (rows, features)."""

@@ -83,7 +83,8 @@ def fitted_settings(start: Start, features: FeatureConfig, train: TrainConfig, d
     Raises
     ------
     ModelError
-        If the job learns from another dataset, makes other features of a text, or tests other rows.
+        If the job learns from another dataset, makes other features of a text, finds other words in it, or tests other
+        rows.
     """
     earlier = start.model.weighting.features
     if features.bits == "auto":
@@ -108,6 +109,7 @@ def fitted_settings(start: Start, features: FeatureConfig, train: TrainConfig, d
             f"learning cannot go on from it with another {', '.join(differing)}",
             "Write the settings as its job had them (`textmill model` shows them), or leave start out of [train]",
         )
+    start.model.require_segmenter()
     return features
 
 

@@ -26,6 +26,8 @@ from pipeline.train.config import TrainConfig
 from pipeline.train.fit import fit_model
 from pipeline.train.model import load_model
 from pipeline.train.reproduce import reproduce_model
+from pipeline.train.start import Start, fitted_settings
+from pipeline.train.state import open_state
 
 FOUND_BY = f"rjieba {version('rjieba')}"
 JIEBA = rjieba.Jieba()
@@ -115,14 +117,21 @@ def test_a_model_of_words_says_what_found_them_and_can_be_reproduced(trained, tm
 
 
 def test_a_model_of_words_that_another_version_found_scores_nothing(trained, tmp_path):
-    _, model = trained
+    snapshot, model = trained
     model.lineage["segmenter"], told = "rjieba 0.0.1", model.lineage["segmenter"]
     try:
         model.save(tmp_path / "model")
     finally:
         model.lineage["segmenter"] = told
-    with pytest.raises(ModelError, match=rf"rjieba 0\.0\.1 found, and {FOUND_BY} may.*pip install rjieba==0\.0\.1"):
-        load_model(tmp_path / "model").predict_proba(pa.array(["不好"]))
+    old = load_model(tmp_path / "model")
+    refused = rf"rjieba 0\.0\.1 found, and {FOUND_BY} may.*pip install rjieba==0\.0\.1"
+    with pytest.raises(ModelError, match=refused):
+        old.predict_proba(pa.array(["不好"]))
+    # Nor does learning go on from it.
+    start = Start(model_id="old", model=old, state=open_state(tmp_path / "model"), snapshot=snapshot)
+    train = TrainConfig.model_validate(old.lineage["train"])
+    with pytest.raises(ModelError, match=refused):
+        fitted_settings(start, old.weighting.features, train, snapshot.version.dataset)
 
 
 def test_a_job_without_the_package_is_refused_before_anything_is_read(monkeypatch, tmp_path):
