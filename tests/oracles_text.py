@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,13 +19,21 @@ def is_word(character):
     return character.isalnum() or character == "_"
 
 
-def chinese_grams(text, low, high):
+def is_punctuation(character):
+    return unicodedata.category(character) in {"Pd", "Ps", "Pe", "Pc", "Po", "Pi", "Pf"} and not is_word(character)
+
+
+def chinese_grams(text, low, high, keep_punctuation=False):
     """The n-grams of the Chinese analyzer, built from strings."""
     text = text.lower()
     if not any(map(is_word, text)):
         return []
     runs, after_lone = [], False
-    for piece in text.split():
+    apart = text if keep_punctuation else "".join(f" {one} " if is_punctuation(one) else one for one in text)
+    for piece in apart.split():
+        if not keep_punctuation and is_punctuation(piece[0]):
+            after_lone = False
+            continue
         lone = len(piece) == 1 and is_ideograph(piece)
         if lone and after_lone:
             runs[-1] += piece

@@ -23,6 +23,7 @@ import json
 import math
 import re
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -102,21 +103,25 @@ class Scorer:
     def _chinese(self, text: str, low: int, high: int) -> Iterator[str]:
         if not any(map(_is_word, text)):
             return
-        runs: list[str] = []
-        after_lone = False
-        for piece in text.split():
-            lone = len(piece) == 1 and self._is_ideograph(piece)
-            if lone and after_lone:
-                # Ideographs spaced out one by one are one run.
-                runs[-1] += piece
-            else:
-                runs.append(piece)
-            after_lone = lone
-        for run in runs:
+        for run in self._runs(text):
             yield from _pieces(f" {run} ", low, high)
         if low == 1:
             letters = (one if _is_word(one) and not self._is_ideograph(one) else " " for one in text)
             yield from (word for word in re.split(" +", "".join(letters)) if len(word) >= 3)
+
+    def _runs(self, text: str) -> Iterator[str]:
+        # A model that does not tell whether it keeps punctuation is from before there was the choice.
+        keeps = self.features.get("keep_punctuation", True)
+        for stretch in [text] if keeps else "".join("," if _is_mark(one) else one for one in text).split(","):
+            lone = ""
+            for piece in stretch.split():
+                if len(piece) == 1 and self._is_ideograph(piece):
+                    # Ideographs spaced out one by one are one run.
+                    lone += piece
+                    continue
+                yield from filter(None, (lone, piece))
+                lone = ""
+            yield from filter(None, (lone,))
 
     def _is_ideograph(self, character: str) -> bool:
         ranges = self.model["ideographs"]
@@ -214,6 +219,10 @@ def _pieces(text: str, low: int, high: int) -> Iterator[str]:
 
 def _is_word(character: str) -> bool:
     return character.isalnum() or character == "_"
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] == "P" and not _is_word(character)
 
 
 def _softmax(scores: Doubles) -> Doubles:

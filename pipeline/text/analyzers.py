@@ -10,7 +10,7 @@ span of `buffer` from the first unit's start to the last one's end, so that hash
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.text.unicode_tables import IDEOGRAPH, SPACE, WORD
+from pipeline.text.unicode_tables import IDEOGRAPH, PUNCTUATION, SPACE, WORD
 from pipeline.text.utf8 import CASELESS_FIRST, CASELESS_LAST, point_at, width_at
 from storage.compiled import kernel
 
@@ -166,13 +166,13 @@ def char_wb_units(
 
 
 @kernel
-def _lone_ideograph(text: Bytes, position: int, end: int, kinds: Bytes) -> bool:
-    """Whether an ideograph starts at `position` and space, or the end, follows it."""
+def _lone_ideograph(text: Bytes, position: int, end: int, kinds: Bytes, between: int) -> bool:
+    """Whether an ideograph starts at `position` and what lies between runs, or the end, follows it."""
     width = width_at(text, position, end)
     if not kinds[point_at(text, position, width)] & IDEOGRAPH:
         return False
     after = position + width
-    return after >= end or kinds[point_at(text, after, width_at(text, after, end))] & SPACE != 0
+    return after >= end or kinds[point_at(text, after, width_at(text, after, end))] & between != 0
 
 
 @kernel
@@ -228,16 +228,26 @@ def _append_words(
 
 @kernel
 def chinese_units(
-    text: Bytes, start: int, end: int, kinds: Bytes, buffer: Bytes, starts: Bounds, ends: Bounds, runs: Bounds
+    text: Bytes,
+    start: int,
+    end: int,
+    kinds: Bytes,
+    buffer: Bytes,
+    starts: Bounds,
+    ends: Bounds,
+    runs: Bounds,
+    keep_punctuation: bool,
 ) -> tuple[int, int]:
     """Units and runs for text without spaces between words.
 
-    A run is a stretch between spaces, with a blank before and after it; its characters are the units, as in
-    `char_wb_units`. Ideographs spaced out one by one are one run. A word or number of three or more characters of
-    another script is a run, and a unit, of its own. A text without any letter, digit or ideograph has no units.
+    A run is a stretch between spaces and punctuation, or between spaces alone where punctuation is kept, with a blank
+    before and after it; its characters are the units, as in `char_wb_units`. Ideographs spaced out one by one are one
+    run, which punctuation ends. A word or number of three or more characters of another script is a run, and a unit,
+    of its own. A text without any letter, digit or ideograph has no units.
     """
     if not _has_word(text, start, end, kinds):
         return 0, 0
+    between = SPACE if keep_punctuation else SPACE | PUNCTUATION
     at = 0
     units = 0
     count = 0
@@ -245,10 +255,12 @@ def chinese_units(
     position = start
     while position < end:
         width = width_at(text, position, end)
-        if kinds[point_at(text, position, width)] & SPACE:
+        kind = kinds[point_at(text, position, width)]
+        if kind & between:
+            after_lone &= kind & SPACE != 0
             position += width
             continue
-        lone = _lone_ideograph(text, position, end, kinds)
+        lone = _lone_ideograph(text, position, end, kinds, between)
         if lone and after_lone:
             # The run goes on: its closing blank is taken back.
             units -= 1
@@ -261,7 +273,7 @@ def chinese_units(
         after_lone = lone
         while position < end:
             width = width_at(text, position, end)
-            if kinds[point_at(text, position, width)] & SPACE:
+            if kinds[point_at(text, position, width)] & between:
                 break
             starts[units] = at
             at = _copied(buffer, at, text, position, width)

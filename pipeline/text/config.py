@@ -1,6 +1,7 @@
 """The ``[features]`` table of a job file: how texts become weighted, hashed n-grams."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -42,9 +43,9 @@ class FeatureConfig(Settings):
 
     analyzer: Analyzer = "word"
     """What a text is cut into: `word` (runs of two or more letters or digits), `char` (characters), `char_wb`
-    (characters within a word and its edges), `chinese` (characters within a stretch without spaces and its edges,
-    spaced-out characters joined, longer Latin words and numbers as a whole too), `chinese_word` (words as jieba finds
-    them, of one character too; needs `pip install 'textmill[jieba]'`)."""
+    (characters within a word and its edges), `chinese` (characters within a stretch without spaces and punctuation and
+    its edges, spaced-out characters joined, longer Latin words and numbers as a whole too), `chinese_word` (words as
+    jieba finds them, of one character too; needs `pip install 'textmill[jieba]'`)."""
 
     ngrams: tuple[int, int] | None = None
     """Shortest and longest n-gram, such as `[1, 2]`. Not given: `[2, 4]` for `char` and `char_wb`, else `[1, 2]`."""
@@ -63,6 +64,9 @@ class FeatureConfig(Settings):
     stop_words: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     """With `word` and `chinese_word`: words that are left out before n-grams are made, such as `["the", "of"]`, or
     `"english"` for scikit-learn's list."""
+
+    keep_punctuation: bool = False
+    """With `chinese`: whether punctuation is part of n-grams too, and spaces alone end a stretch."""
 
     sublinear_tf: bool = True
     """Whether a count c weighs 1 + ln(c) instead of c."""
@@ -101,6 +105,29 @@ class FeatureConfig(Settings):
             if self.lowercase and word != word.lower():
                 raise ValueError(f'stop_words: "{word}" is never met in lower-case text; write "{word.lower()}"')
         return self
+
+    @model_validator(mode="after")
+    def _punctuation_can_be_kept(self) -> "FeatureConfig":
+        if self.keep_punctuation and self.analyzer != "chinese":
+            raise ValueError(
+                'keep_punctuation = true is for analyzer = "chinese": "char" and "char_wb" always keep punctuation, '
+                f'words never have any; remove it, or change "{self.analyzer}"'
+            )
+        return self
+
+    @classmethod
+    def recorded(cls, facts: Mapping[str, Any] | None) -> "FeatureConfig":
+        """The settings that a model was trained with, of any version of textmill.
+
+        Parameters
+        ----------
+        facts
+            What the model keeps of them. One that does not say whether punctuation is kept is from before there was
+            the choice: the analyzer `chinese` kept it.
+        """
+        if facts is not None and facts.get("analyzer") == "chinese":
+            facts = {"keep_punctuation": True, **facts}
+        return cls.model_validate(facts)
 
     @property
     def is_segmented(self) -> bool:

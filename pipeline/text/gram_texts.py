@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline.text.config import FeatureConfig
 from pipeline.text.grams import CHAR_WB_CODE, document_keys, gram_count, key_of, scratch, units_of
-from pipeline.text.hashing import ANALYZER_CODES, documents, read_only
+from pipeline.text.hashing import analyzer_code, documents, read_only
 from pipeline.text.sorting import BUCKET, MINUS
 from pipeline.text.stop_words import StopTable, drop_stop_words, stop_table
 from pipeline.text.unicode_tables import unicode_tables
@@ -136,7 +136,7 @@ def gram_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig, bucke
     found, minus, stops, letters = _collected(
         read_only(offsets),
         read_only(data),
-        ANALYZER_CODES[features.analyzer],
+        analyzer_code(features),
         *features.ngram_range,
         features.hash_bits,
         features.lowercase,

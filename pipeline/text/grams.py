@@ -23,7 +23,7 @@ _LOW_BYTES = np.array([(1 << 8 * min(count, 8)) - 1 for count in range(17)], np.
 _HIGH_BYTES = np.array([(1 << 8 * max(count - 8, 0)) - 1 for count in range(17)], np.uint64)
 
 #: Those from `CHINESE_CODE` on have no way of their own for documents of ASCII alone.
-WORD_CODE, CHAR_CODE, CHAR_WB_CODE, CHINESE_CODE, CHINESE_WORD_CODE = 0, 1, 2, 3, 4
+WORD_CODE, CHAR_CODE, CHAR_WB_CODE, CHINESE_CODE, CHINESE_WORD_CODE, CHINESE_MARKS_CODE = 0, 1, 2, 3, 4, 5
 
 
 @inlined
@@ -102,7 +102,8 @@ def _units(
         return char_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
     if analyzer == CHAR_WB_CODE:
         return char_wb_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
-    return chinese_units(text, start, end, kinds, buffer, starts, ends, runs)[1]
+    keep = analyzer == CHINESE_MARKS_CODE
+    return chinese_units(text, start, end, kinds, buffer, starts, ends, runs, keep)[1]
 
 
 @inlined

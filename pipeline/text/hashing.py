@@ -13,6 +13,7 @@ from pipeline.text.grams import (
     CHAR_CODE,
     CHAR_WB_CODE,
     CHINESE_CODE,
+    CHINESE_MARKS_CODE,
     CHINESE_WORD_CODE,
     WORD_CODE,
     hash_documents,
@@ -25,14 +26,18 @@ from pipeline.text.unicode_tables import unicode_tables
 
 _Item = TypeVar("_Item", bound=np.generic)
 
-#: The number that compiled code knows each analyzer by.
-ANALYZER_CODES = {
+_CODES = {
     "word": WORD_CODE,
     "char": CHAR_CODE,
     "char_wb": CHAR_WB_CODE,
     "chinese": CHINESE_CODE,
     "chinese_word": CHINESE_WORD_CODE,
 }
+
+
+def analyzer_code(features: FeatureConfig) -> int:
+    """The number that compiled code knows the analyzer by."""
+    return CHINESE_MARKS_CODE if features.keep_punctuation else _CODES[features.analyzer]
 
 
 def text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
@@ -77,7 +82,7 @@ def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sp
     texts
         Text of any Arrow layout.
     features
-        Analyzer, n-grams, bits, lower-casing and stop words are used; weighting is not.
+        Analyzer, n-grams, bits, lower-casing, stop words and punctuation are used; weighting is not.
 
     Examples
     --------
@@ -96,7 +101,7 @@ def hash_texts(texts: pa.Array | pa.ChunkedArray, features: FeatureConfig) -> sp
         done = hash_documents(
             read_only(offsets),
             read_only(data),
-            ANALYZER_CODES[features.analyzer],
+            analyzer_code(features),
             low,
             high,
             features.hash_bits,

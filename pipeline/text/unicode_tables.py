@@ -1,11 +1,12 @@
 """What Python knows of every code point, as arrays that compiled code can read.
 
-Built from `str.lower`, `str.isalnum` and `str.isspace` themselves, so that compiled lower-casing and tokens agree with
-Python's (and so with scikit-learn's) in every version of Unicode.
+Built from `str.lower`, `str.isalnum`, `str.isspace` and `unicodedata` themselves, so that compiled lower-casing and
+tokens agree with Python's (and so with scikit-learn's) in every version of Unicode.
 """
 
 import re
 import sys
+import unicodedata
 from functools import cache
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 #: Bits of `UnicodeTables.kinds`.
-WORD, SPACE, IDEOGRAPH, CASED, CASE_IGNORABLE = 1, 2, 4, 8, 16
+WORD, SPACE, IDEOGRAPH, CASED, CASE_IGNORABLE, PUNCTUATION = 1, 2, 4, 8, 16, 32
 
 #: The one code point whose lower case is two: U+0069 U+0307.
 DOTTED_CAPITAL_I = 0x130
@@ -23,6 +24,9 @@ _FINAL_SIGMA = 0x3C2
 
 #: Where cased and case-ignorable code points are: the first two planes, and the tags and variation selectors.
 _CASE_MATTERS = ((0x0, 0x20000), (0xE0000, 0xE1000))
+
+#: Where punctuation is: the first two planes.
+_MARKS_END = 0x20000
 
 #: Scripts written without spaces, whose characters the Chinese analyzer takes one by one: first, last code point.
 IDEOGRAPHS = (
@@ -49,7 +53,8 @@ class UnicodeTables(NamedTuple):
         The lower case of each code point, shape (0x110000,), uint32. U+0130 and U+03A3 stand for themselves: their
         lower case is not one code point of its own.
     kinds
-        Bits WORD (`\w`), SPACE (`\s`), IDEOGRAPH, CASED, CASE_IGNORABLE, shape (0x110000,), uint8.
+        Bits WORD (`\w`), SPACE (`\s`), IDEOGRAPH, CASED, CASE_IGNORABLE, PUNCTUATION (category P, but for what is
+        WORD), shape (0x110000,), uint8.
     """
 
     lower: npt.NDArray[np.uint32]
@@ -100,6 +105,8 @@ def unicode_tables() -> UnicodeTables:
     kinds |= _matches(r"\s", characters) * np.uint8(SPACE)
     for first, last in IDEOGRAPHS:
         kinds[first : last + 1] |= (kinds[first : last + 1] & WORD) * np.uint8(IDEOGRAPH)
+    marks = [unicodedata.category(one)[0] == "P" for one in characters[:_MARKS_END]]
+    kinds[:_MARKS_END] |= (np.array(marks) & (kinds[:_MARKS_END] & WORD == 0)) * np.uint8(PUNCTUATION)
     # str.lower looks past ignorable code points for a cased one before the sigma.
     for first, stop in _CASE_MATTERS:
         cased = _ends_in_final_sigma(range(first, stop), "")

@@ -36,7 +36,8 @@ from storage.versions import Snapshot
 _BATCH_BLOCKS, _EVEN_BATCHES = 8, 4
 #: Changes when the same settings mean other bytes on disk.
 _FORMAT = 4
-
+#: Settings of features that decide what is hashed; the others weigh what was.
+_HASHED = {"analyzer", "bits", "lowercase", "stop_words", "keep_punctuation"}
 
 #: Rows that train, the label numbers of all rows of their block, and how much each that trains counts, if not the same.
 TrainingRows: TypeAlias = tuple[Rows, npt.NDArray[np.int32], npt.NDArray[np.float32] | None]
@@ -172,7 +173,7 @@ def feature_key(
         **segmenter(features),
         "version": [version.dataset, version.number, version.fingerprint, version.run],
         "files": [[Path(file.path).name, file.rows, file.bytes] for file in snapshot.files],
-        "features": features.model_dump(mode="json", include={"analyzer", "bits", "lowercase", "stop_words"}),
+        "features": features.model_dump(mode="json", include=_HASHED),
         "ngrams": features.ngram_range,
         "train": train.model_dump(
             mode="json", include={"text", "label", "weight", "split", "block_rows", "validation"}

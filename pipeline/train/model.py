@@ -172,8 +172,10 @@ class TrainedModel:
             for name, part in (("calibration", self.calibration), ("decision", self.decision))
             if part is not None
         }
-        # What leaves nothing out computes what it did before this setting was known.
-        unsaid = {"memory"} if features.stop_words else {"memory", "stop_words"}
+        # What computes the same as before a setting was known does not tell it.
+        skips_punctuation = features.analyzer == "chinese" and not features.keep_punctuation
+        told = {"stop_words": bool(features.stop_words), "keep_punctuation": skips_punctuation, "memory": False}
+        unsaid = {name for name, tells in told.items() if not tells}
         return {
             **parts,
             "format": FORMAT,
@@ -214,7 +216,7 @@ def load_model(folder: Path | str) -> TrainedModel:
     model = TrainedModel(
         labels=tuple(facts["labels"]),
         weighting=Weighting(
-            features=FeatureConfig.model_validate(facts["features"]), buckets=arrays["buckets"], idf=arrays["idf"]
+            features=FeatureConfig.recorded(facts["features"]), buckets=arrays["buckets"], idf=arrays["idf"]
         ),
         weights=arrays["weights"],
         intercept=arrays["intercept"],

@@ -70,7 +70,7 @@ def reproduce_model(
             "Give the version that its lineage names",
         )
     try:
-        features = FeatureConfig.model_validate(lineage.get("features"))
+        features = FeatureConfig.recorded(lineage.get("features"))
         train = TrainConfig.model_validate(lineage.get("train"))
     except ValidationError as error:
         raise ModelError(

@@ -82,6 +82,7 @@ MODELS = {
         "char_wb", ("no", "yes"), calibration=Calibration(method="platt", lines=((2.0, 0.5), (2.0, -0.5)))
     ),
     "thresholds": model_of("word", decision=Decision(thresholds=(0.5, 0.6, 0.9), undecided=True, expected={})),
+    "chinese with punctuation": model_of("chinese", keep_punctuation=True),
     "one threshold": model_of(
         "chinese", decision=Decision(thresholds=(0.0, 0.2, 0.0), single=1, undecided=False, expected={})
     ),

@@ -17,6 +17,7 @@ from pipeline.train.config import SplitConfig, TrainConfig
         ({"bit": 20}, "Extra inputs"),
         ({"stop_words": "german"}, 'write "english", or the words themselves'),
         ({"stop_words": ["the"], "analyzer": "char"}, 'for analyzer = "word"'),
+        ({"keep_punctuation": True}, 'is for analyzer = "chinese"'),
         ({"stop_words": ["isn't"]}, 'write "isn"'),
         ({"stop_words": ["The"]}, 'write "the"'),
     ],

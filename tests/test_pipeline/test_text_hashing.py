@@ -8,11 +8,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles_text import chinese_grams, murmur_64a
+from oracles_text import chinese_grams, is_punctuation, murmur_64a
 from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from pipeline.text.config import FeatureConfig
+from pipeline.text.gram_texts import gram_texts
 from pipeline.text.hashing import hash_contents, hash_texts
 from pipeline.text.sorting import PLACES, add_up, sort_keys
 from pipeline.text.utf8 import is_lower
@@ -90,11 +91,15 @@ def test_final_sigma_as_python_has_it(text):
     assert_equal(hash_texts(pa.array([text]), features), reference([text], features))
 
 
-@given(TEXTS, RANGES)
+@given(TEXTS | st.lists(st.text("退款慢 ，。！,\n_～😀aİ"), max_size=4), RANGES, st.booleans())
 @settings(max_examples=300, deadline=None)
-def test_chinese_equals_its_description(texts, ngrams):
-    features = FeatureConfig(analyzer="chinese", ngrams=ngrams)
-    theirs = HashingVectorizer(analyzer=lambda text: chinese_grams(text, *ngrams), n_features=features.width, norm=None)
+def test_chinese_equals_its_description(texts, ngrams, keep):
+    features = FeatureConfig(analyzer="chinese", ngrams=ngrams, keep_punctuation=keep)
+
+    def grams(text):
+        return chinese_grams(text, *ngrams, keep)
+
+    theirs = HashingVectorizer(analyzer=grams, n_features=features.width, norm=None)
     expected = theirs.transform(texts) if texts else sparse.csr_matrix((0, features.width))
     assert_equal(hash_texts(pa.array(texts, pa.string()), features), expected)
 
@@ -102,6 +107,44 @@ def test_chinese_equals_its_description(texts, ngrams):
 def test_spaced_out_characters_read_as_one_word():
     spaced, whole = hash_texts(pa.array(["退 款 慢", "退款慢"]), FeatureConfig(analyzer="chinese")).toarray()
     np.testing.assert_array_equal(spaced, whole)
+
+
+def test_punctuation_is_skipped_and_ends_what_it_stands_between():
+    texts = pa.array(["好！慢", "好 慢来", "！好。。。慢，", "很 好 ， 慢 来"])
+    features = FeatureConfig(analyzer="chinese", ngrams=(1, 3))
+    marked = gram_texts(texts.slice(0, 1), features, range(features.width))
+    assert {gram for found in marked.values() for gram, _ in found} == {
+        " ",
+        "好",
+        "慢",
+        " 好",
+        "好 ",
+        " 慢",
+        "慢 ",
+        " 好 ",
+        " 慢 ",
+    }
+    one, _, other, _ = hash_texts(texts, features).toarray()
+    np.testing.assert_array_equal(one, other)
+    spaced, joined = hash_texts(pa.array(["很 好 ， 慢 来", "很好，慢来"]), features).toarray()
+    np.testing.assert_array_equal(spaced, joined)
+
+
+def test_every_mark_of_unicode_is_skipped():
+    marks = [chr(point) for point in range(0x110000) if is_punctuation(chr(point))]
+    features = FeatureConfig(analyzer="chinese", ngrams=(1, 2))
+    assert_equal(
+        hash_texts(pa.array([f"好{mark}慢" for mark in marks]), features),
+        hash_texts(pa.array(["好，慢"] * len(marks)), features),
+    )
+
+
+def test_punctuation_that_is_kept_has_features():
+    kept, without = (
+        hash_texts(pa.array(["好！慢"]), FeatureConfig(analyzer="chinese", keep_punctuation=keep))
+        for keep in (True, False)
+    )
+    assert kept.nnz > without.nnz
 
 
 def test_punctuation_alone_has_no_features():

@@ -210,6 +210,33 @@ def test_a_saved_model_is_the_same_model(tmp_path):
     np.testing.assert_array_equal(loaded.predict_proba(texts), result.model.predict_proba(texts))
 
 
+def test_a_model_from_before_punctuation_was_skipped_still_keeps_it(tmp_path):
+    table = tickets(300).set_column(
+        0, "text", pa.array([f"好！{text}，慢。" for text in tickets(300)["text"].to_pylist()])
+    )
+    result = fit(table, tmp_path, features=FeatureConfig(analyzer="chinese", bits=16, keep_punctuation=True))
+    folder = tmp_path / "model"
+    result.model.save(folder)
+    # Such a model's files do not know the setting: model.json never tells one that changes nothing.
+    assert "keep_punctuation" not in orjson.loads((folder / "model.json").read_bytes())["features"]
+    lineage = orjson.loads((folder / "lineage.json").read_bytes())
+    del lineage["features"]["keep_punctuation"]
+    (folder / "lineage.json").write_bytes(orjson.dumps(lineage))
+    loaded = load_model(folder)
+    assert loaded.weighting.features.keep_punctuation
+    np.testing.assert_array_equal(loaded.predict_proba(table["text"]), result.model.predict_proba(table["text"]))
+    snapshot = snapshot_of(table, tmp_path / "store1")
+    assert reproduce_model(loaded, snapshot, tmp_path / "again", run_here).equal
+
+
+def test_a_model_that_skips_punctuation_says_so(tmp_path):
+    features = FeatureConfig(analyzer="chinese", bits=16)
+    result = fit(tickets(200), tmp_path, features=features)
+    result.model.save(tmp_path / "model")
+    assert orjson.loads((tmp_path / "model" / "model.json").read_bytes())["features"]["keep_punctuation"] is False
+    assert load_model(tmp_path / "model").weighting.features == features.model_copy(update={"ngrams": (1, 2)})
+
+
 def test_a_damaged_or_missing_model_is_refused(tmp_path):
     with pytest.raises(ModelError, match="cannot be read"):
         load_model(tmp_path)

@@ -142,7 +142,7 @@ def _of_model(model_id: str, store: str) -> _Subject:
         store=opened,
         dataset=str(lineage.get("dataset")),
         version=lineage.get("version"),
-        features=FeatureConfig.model_validate(lineage.get("features") or {}),
+        features=FeatureConfig.recorded(lineage.get("features") or {}),
         train=TrainConfig.model_validate(lineage.get("train") or {}),
     )
 
