@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pipeline.text.hashing import read_only
 from pipeline.train.logistic_kernel import clocks_of, learning, new_state, probabilities, row_scores, settled
-from pipeline.train.order_kernel import shuffled_rows
+from pipeline.train.order import shuffled_rows
 
 Floats = npt.NDArray[np.float32]
 #: Rows as CSR: bounds, indices, values.

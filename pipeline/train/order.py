@@ -7,6 +7,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.hash_order import order_of
+
 _Item = TypeVar("_Item")
 
 
@@ -31,6 +33,11 @@ def shuffled(count: int, *seeds: int) -> npt.NDArray[np.int64]:
     """The numbers from 0 to `count` - 1 in an order that depends on `seeds` alone, shape (count,)."""
     # No two keys are equal, so that every way of sorting gives the same order, the fastest too.
     return np.argsort(keys(count, *seeds)).astype(np.int64, copy=False)
+
+
+def shuffled_rows(count: int, *seeds: int) -> npt.NDArray[np.int64]:
+    """What `shuffled` gives, by compiled code, which is loaded for many rows and not for few blocks."""
+    return order_of(keys(count, *seeds))
 
 
 def even_parts(items: Sequence[_Item], count: int) -> list[Sequence[_Item]]:

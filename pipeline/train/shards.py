@@ -18,8 +18,7 @@ from pipeline.text.ranks import Ranks
 from pipeline.text.tfidf import Weighting
 from pipeline.train.block_files import is_written, write_block
 from pipeline.train.hashed import HashedBlock, TrainingRows
-from pipeline.train.order import even_parts, shuffled
-from pipeline.train.order_kernel import shuffled_rows
+from pipeline.train.order import even_parts, shuffled, shuffled_rows
 
 #: The rows of this many blocks, drawn by chance, are mixed with one another.
 MIXED_BLOCKS = 16

@@ -21,8 +21,7 @@ from pipeline.train.columns import needed_columns, require_columns
 from pipeline.train.config import SplitConfig, TrainConfig
 from pipeline.train.hashed import HashedBatch, feature_key, hash_block, hash_blocks
 from pipeline.train.incremental import epoch_order
-from pipeline.train.order import shuffled
-from pipeline.train.order_kernel import shuffled_rows
+from pipeline.train.order import shuffled, shuffled_rows
 from pipeline.train.shards import Shard, plan_shards
 from pipeline.train.sides import rows_that_test
 

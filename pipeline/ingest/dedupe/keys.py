@@ -11,6 +11,7 @@ from pipeline.frame import column_or_null
 from pipeline.ingest.dedupe.murmur import SEED, extend_keys
 from pipeline.ingest.operations.operation import is_text, plain_texts
 from pipeline.ingest.operations.text import CollapseWhitespace, NormalizeUnicode, Trim
+from storage.memory import new_array
 
 
 def exact_keys(table: pa.Table, columns: Sequence[str], normalize: Sequence[str] = ()) -> npt.NDArray[np.uint64]:
@@ -33,7 +34,7 @@ def exact_keys(table: pa.Table, columns: Sequence[str], normalize: Sequence[str]
     numpy.ndarray
         Shape (rows, 2), uint64. Depends on the values alone: not on chunks, dictionary encoding, or the machine.
     """
-    keys = np.empty((table.num_rows, 2), np.uint64)
+    keys = new_array((table.num_rows, 2), np.uint64)
     keys[:] = SEED
     for name in columns:
         extend_keys(keys, normalized(_as_text(column_or_null(table, name)), normalize))
