@@ -20,7 +20,7 @@ from cluster.providers.commands import (
 )
 from cluster.providers.handles import Command, last_words
 from cluster.providers.provider import Places
-from cluster.surroundings import KEEP_MEMORY, with_code
+from cluster.surroundings import SERVER_DEFAULTS, with_code
 from cluster.tls import TlsFolder
 
 #: What nanny and interpreter take beside a worker's own memory.
@@ -98,7 +98,7 @@ class BatchLauncher:
             cores=terms.threads,
             memory_bytes=terms.memory_bytes + _BESIDE_BYTES,
         )
-        variables = with_code({**KEEP_MEMORY, **outside(), **serving_environment(self.tls, self._environment)})
+        variables = with_code({**SERVER_DEFAULTS, **outside(), **serving_environment(self.tls, self._environment)})
         return BatchHandle(self, self.system.submit(self.system.script(job, self._settings), variables), log)
 
     def state(self, job: str) -> BatchState | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from cluster.processes import kill_family
 from cluster.providers.handles import END_S, last_words
-from cluster.surroundings import KEEP_MEMORY, STRUCTURED_LOGS, with_code
+from cluster.surroundings import SERVER_DEFAULTS, STRUCTURED_LOGS, with_code
 
 #: As Dask sets them for workers, which for a fork comes too late: they are read when a library is loaded or Python
 #: starts.
@@ -49,7 +49,7 @@ class Forks:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**_BEFORE, **KEEP_MEMORY, **os.environ, **_METHOD, **self._given},
+            env={**_BEFORE, **SERVER_DEFAULTS, **os.environ, **_METHOD, **self._given},
         )
         os.set_blocking(self._output, False)
         self._told = b""

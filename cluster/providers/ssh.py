@@ -18,7 +18,7 @@ from cluster.providers.commands import (
 )
 from cluster.providers.handles import Command
 from cluster.providers.provider import Places
-from cluster.surroundings import KEEP_MEMORY, with_code
+from cluster.surroundings import SERVER_DEFAULTS, with_code
 from cluster.tls import TlsFolder
 
 #: No question is asked that nobody is there to answer, and a dead connection is noticed.
@@ -90,7 +90,7 @@ class SshLauncher:
             remote = f"PYTHONPATH={shlex.quote(path)} {remote}"
         words = ["ssh", *_OPTIONS, *profile.options, profile.hosts[number % len(profile.hosts)], f"exec env {remote}"]
         # By standard input: what is on a command line, everyone on the machine can read.
-        said = json.dumps({**KEEP_MEMORY, **serving_environment(self.tls, self._environment)}).encode() + b"\n"
+        said = json.dumps({**SERVER_DEFAULTS, **serving_environment(self.tls, self._environment)}).encode() + b"\n"
         return SshCommand(words, logs / f"worker-{number}.log", os.environ, said)
 
     def clear(self) -> None:

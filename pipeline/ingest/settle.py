@@ -25,6 +25,7 @@ from pipeline.ingest.memory_need import PASS_BYTES
 from pipeline.ingest.stage_block import BlockSummary, KeySpec, repeats_of, with_part, write_block_keys, write_fates
 from pipeline.ledger import DUPLICATE, FILTERED, REJECTED, Ledger
 from storage.fates import FATE_SCHEMA
+from storage.fingerprint import Fingerprint, fingerprint_of
 from storage.scan import DataFile, Span, file_schema, read_span, spans_of
 
 #: Stored rows that one task looks at, by what they take in their file: several times that in memory.
@@ -178,24 +179,30 @@ def _without_repeats(
 ) -> BlockSummary:
     """The block's summary once its repeats are among its fates, and the other rows in its part."""
     table = _condemned(block, at, verdicts)
-    fates, ledger = _fates_of_repeats(table, at, verdicts)
+    fates, ledger, gone = _fates_of_repeats(table, at, verdicts)
     repeats = write_fates(fates, folder / f"fates-{block.number:06d}-repeats.parquet")
     block = replace(
-        block, ledger=block.ledger.merge(ledger), fates=(*block.fates, *([repeats] if repeats is not None else []))
+        block,
+        ledger=block.ledger.merge(ledger),
+        fates=(*block.fates, *([repeats] if repeats is not None else [])),
+        fingerprint=block.fingerprint.without(gone),
     )
     stored = [name for name in table.column_names if name not in (frame.FATE, frame.REASON)]
     return with_part(block, frame.selected(table, frame.alive(table), stored), folder, label)
 
 
-def _fates_of_repeats(table: pa.Table, at: int, verdicts: Sequence[Verdict]) -> tuple[pa.Table, Ledger]:
-    fates, ledger = [FATE_SCHEMA.empty_table()], Ledger()
+def _fates_of_repeats(table: pa.Table, at: int, verdicts: Sequence[Verdict]) -> tuple[pa.Table, Ledger, Fingerprint]:
+    """The fates of the rows that the passes took out, what changes in the ledger, and the rows' fingerprint."""
+    fates, ledger, gone = [FATE_SCHEMA.empty_table()], Ledger(), Fingerprint.empty()
     content = table.drop_columns([frame.FATE, frame.REASON])
+    names = frame.content_names(content)
     for verdict in verdicts:
         repeats = verdict.found.of_block(at)
         rows = content.take(pa.array(repeats.rows))
         fates.append(repeats_of(rows, verdict.fate, verdict.reason, repeats.sources, repeats.positions))
         ledger = ledger.merge(_moved(verdict, rows.num_rows))
-    return pa.concat_tables(fates), ledger
+        gone = gone.merge(fingerprint_of(rows, names))
+    return pa.concat_tables(fates), ledger, gone
 
 
 def _moved(verdict: Verdict, rows: int) -> Ledger:

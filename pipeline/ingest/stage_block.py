@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -108,9 +107,9 @@ class BlockSummary:
     fates
         The rows with a fate; None where there are none.
     fingerprint
-        Of the kept rows, once that is for good.
+        Of the kept rows.
     labels
-        Kept rows by label, likewise.
+        Kept rows by label, once these are for good.
     sources
         Records read by source file.
     tallies
@@ -183,16 +182,15 @@ def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
     kept, dead = frame.selected(table, alive, [*content, *frame.ROW_ID]), table.filter(pa.array(~alive))
     fates = write_fates(fates_of(dead), folder / f"fates-{number:06d}.parquet")
     aside = set_aside(kept, folder / f"rows-{number:06d}.arrow") if work.waits and kept.num_rows else None
-    # The texts are most of the bytes: hashed once, for the fingerprint and the sample, as far as these are made here.
-    hashed = work.text in content and (work.label in content or not work.waits)
-    known = {work.text: column_hashes(kept[work.text], work.text)} if hashed else {}
+    # The texts are most of the bytes: hashed once, for the fingerprint and the sample.
+    known = {work.text: column_hashes(kept[work.text], work.text)} if work.text in content else {}
     summary = BlockSummary(
         number=number,
         ledger=Ledger(read=read, kept=kept.num_rows, **_dead_counts(dead)),
         aside=aside,
         part=None,
         fates=(fates,) if fates else (),
-        fingerprint=Fingerprint.empty(),
+        fingerprint=fingerprint_of(kept, content, known),
         labels={},
         sources={name: tallies[name].records for name in sorted(tallies)},
         tallies=tallies,
@@ -201,16 +199,10 @@ def stage_block(table: pa.Table, number: int, work: BlockWork) -> BlockSummary:
         keys=write_block_keys(kept, number, work.keys, folder / "pass-0") if work.keys else None,
         sample=_write_sample(kept, number, work, known.get(work.text)),
     )
-    return summary if work.waits else with_part(summary, kept, folder, work.label, known)
+    return summary if work.waits else with_part(summary, kept, folder, work.label)
 
 
-def with_part(
-    summary: BlockSummary,
-    kept: pa.Table,
-    folder: Path,
-    label: str | None,
-    known: Mapping[str, npt.NDArray[np.uint64]] = MappingProxyType({}),
-) -> BlockSummary:
+def with_part(summary: BlockSummary, kept: pa.Table, folder: Path, label: str | None) -> BlockSummary:
     """The summary of a block whose kept rows are for good these, written to `folder`.
 
     Parameters
@@ -223,16 +215,12 @@ def with_part(
         The staging folder.
     label
         The column to count values of; None for none.
-    known
-        Hashes of columns of `kept` that someone has made already.
     """
-    content = frame.content_names(kept)
     return replace(
         summary,
         aside=None,
         part=write_part(kept, folder / f"part-{summary.number:06d}.parquet") if kept.num_rows else None,
-        fingerprint=fingerprint_of(kept, content, known),
-        labels=counted(kept[label]) if label in content else {},
+        labels=counted(kept[label]) if label in frame.content_names(kept) else {},
     )
 
 

@@ -20,7 +20,7 @@ from pipeline.train.score_bins import ScoreBins, calibration_figures, curves_of
 #: Probabilities are kept above this before their logarithm is taken, as scikit-learn does.
 _LEAST = float(np.finfo(np.float64).eps)
 #: So many tallies are merged by one task; more than so many are taken in batches of as many.
-_FAN_IN, _MANY = 8, 256
+_FAN_IN, _MANY = 8, 32
 
 _Item = TypeVar("_Item")
 

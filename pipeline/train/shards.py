@@ -24,7 +24,7 @@ from pipeline.train.order import even_parts, shuffled, shuffled_rows
 MIXED_BLOCKS = 16
 #: So many shards of a group are made by one task at most, which opens the group's blocks once, and by an even number of
 #: tasks, so that two workers end together; where that gives more than so many tasks, a whole group.
-_BATCH, _MANY_TASKS = 4, 256
+_BATCH, _MANY_TASKS = 4, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
