@@ -63,15 +63,20 @@ def redacted(text: str, environment: Mapping[str, str] = os.environ) -> str:
 
 def redacted_facts(facts: Any, environment: Mapping[str, str] = os.environ) -> Any:
     """Plain values with every text in them `redacted`."""
+    # An environment is long, and few of its variables are secret: they are looked for once.
+    return _redacted_facts(facts, {name: value for value, name in secrets_of(environment).items()})
+
+
+def _redacted_facts(facts: Any, secrets: Mapping[str, str]) -> Any:
     if isinstance(facts, str):
-        return redacted(facts, environment)
+        return redacted(facts, secrets)
     if isinstance(facts, Mapping):
         return {
-            redacted(key, environment) if isinstance(key, str) else key: redacted_facts(value, environment)
+            redacted(key, secrets) if isinstance(key, str) else key: _redacted_facts(value, secrets)
             for key, value in facts.items()
         }
     if isinstance(facts, (list, tuple)):
-        return [redacted_facts(value, environment) for value in facts]
+        return [_redacted_facts(value, secrets) for value in facts]
     return facts
 
 

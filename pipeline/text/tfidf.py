@@ -91,6 +91,15 @@ def _longest(bounds: _Bounds, rows: _Bounds) -> int:
     return longest
 
 
+@kernel
+def _items(bounds: _Bounds, rows: _Bounds) -> int:
+    """Items of all `rows`."""
+    items = 0
+    for number in range(len(rows)):
+        items += bounds[rows[number] + 1] - bounds[rows[number]]
+    return items
+
+
 @inlined
 def _norm(weights: npt.NDArray[np.float64], count: np.uint64, norm: int) -> float:
     """What the first `count` weights are divided by: 1 where there is no norm, or it is zero."""
@@ -169,7 +178,7 @@ class Rows:
     @property
     def items(self) -> int:
         """How many counts the chosen rows hold."""
-        return int((self.bounds[self.chosen + 1] - self.bounds[self.chosen]).sum())
+        return _items(read_only(self.bounds), read_only(self.chosen))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

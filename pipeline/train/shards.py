@@ -62,13 +62,18 @@ class ShardPlan:
     def rows_of(self, block: int, rows: int, seed: int) -> npt.NDArray[np.int64]:
         """The rows it takes of a block of `rows` rows that train, ascending."""
         first, last = self.bounds(rows)
-        return np.sort(_order_of(rows, seed, block)[first:last])
+        return _rows_by_share(rows, seed, block, len(self.blocks))[first:last]
 
 
 @lru_cache(maxsize=2 * MIXED_BLOCKS)
-def _order_of(rows: int, seed: int, block: int) -> npt.NDArray[np.int64]:
+def _rows_by_share(rows: int, seed: int, block: int, shares: int) -> npt.NDArray[np.int64]:
+    """All rows of a block, those of one share after those of another, ascending within each."""
     # The shards of a group take their rows from the same blocks, so that each order is asked for many times.
-    return shuffled_rows(rows, seed, block)
+    order = shuffled_rows(rows, seed, block)
+    bounds = [share * rows // shares for share in range(shares + 1)]
+    share_of = np.empty(rows, np.uint16)
+    share_of[order] = np.repeat(np.arange(shares, dtype=np.uint16), np.diff(bounds))
+    return np.argsort(share_of, kind="stable")
 
 
 def plan_shards(block_rows: Sequence[int], seed: int, mixed_blocks: int = MIXED_BLOCKS) -> list[ShardPlan]:

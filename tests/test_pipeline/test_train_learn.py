@@ -251,7 +251,7 @@ def test_steps_take_more_shards_where_there_are_many_and_keep_their_order():
         assert (len(parts), max(map(len, parts))) == (steps, most)
 
 
-@pytest.mark.parametrize(("blocks", "tasks"), [(1, 1), (3, 2), (11, 4), (20, 6), (1_024, 256), (1_040, 65)])
+@pytest.mark.parametrize(("blocks", "tasks"), [(1, 1), (3, 2), (11, 4), (20, 6), (256, 64), (272, 17), (1_040, 65)])
 def test_many_shards_are_made_by_a_task_a_group(blocks, tasks):
     plans = plan_shards([16] * blocks, 0)
     parts = _batches(plans)
