@@ -97,6 +97,12 @@ def _matches(pattern: str, characters: str) -> npt.NDArray[np.uint8]:
     return found
 
 
+def _are_marks(characters: str) -> npt.NDArray[np.bool_]:
+    """Which characters are of category P: connectors, dashes, brackets, quotes, and what ends sentences."""
+    categories = "".join(map(unicodedata.category, characters)).encode()
+    return np.equal(np.frombuffer(categories, np.uint8)[::2], ord("P"))
+
+
 @cache
 def unicode_tables() -> UnicodeTables:
     """The tables of this Python's Unicode version, made on first use."""
@@ -105,8 +111,9 @@ def unicode_tables() -> UnicodeTables:
     kinds |= _matches(r"\s", characters) * np.uint8(SPACE)
     for first, last in IDEOGRAPHS:
         kinds[first : last + 1] |= (kinds[first : last + 1] & WORD) * np.uint8(IDEOGRAPH)
-    marks = [unicodedata.category(one)[0] == "P" for one in characters[:_MARKS_END]]
-    kinds[:_MARKS_END] |= (np.array(marks) & (kinds[:_MARKS_END] & WORD == 0)) * np.uint8(PUNCTUATION)
+    kinds[:_MARKS_END] |= (_are_marks(characters[:_MARKS_END]) & (kinds[:_MARKS_END] & WORD == 0)) * np.uint8(
+        PUNCTUATION
+    )
     # str.lower looks past ignorable code points for a cased one before the sigma.
     for first, stop in _CASE_MATTERS:
         cased = _ends_in_final_sigma(range(first, stop), "")
