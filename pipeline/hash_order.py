@@ -15,7 +15,7 @@ _WORD = np.dtype("<u4")
 
 
 def order_of(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """What ``numpy.argsort(hashes, kind="stable")`` gives, in a tenth of its time where 64 bits are spread evenly."""
+    """What ``numpy.argsort(hashes, kind="stable")`` gives, in a fifth of its time where 64 bits are spread evenly."""
     places = new_array(len(hashes), np.int64)
     return places if _sorted_by_drawers(hashes, places) else np.argsort(hashes, kind="stable")
 
