@@ -5,6 +5,7 @@ TF-IDF with an exact vocabulary, and logistic regression solved to its optimum.
 """
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +28,9 @@ class Score:
 
 def through_sqlite(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The rows of `frame` after a round trip through one SQLite table."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         frame.to_sql("messages", connection, index=False, if_exists="replace")
-        back = pd.read_sql("SELECT text, label FROM messages", connection)
-    connection.close()
-    return back
+        return pd.read_sql("SELECT text, label FROM messages", connection)
 
 
 def split(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

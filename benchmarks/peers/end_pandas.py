@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,11 @@ def work(files: list[str], first_test_id: int, scratch: str, threads: int, **_: 
     from sklearn.pipeline import make_pipeline
 
     rows = pd.concat([cleaned(pd.read_csv(file, dtype=TYPES)) for file in files]).drop_duplicates("text")
-    with sqlite3.connect(Path(scratch) / "rows.sqlite") as connection:
+    with _database(scratch) as connection:
         rows.to_sql("rows_1", connection, index=False)
         pd.DataFrame({"version": [1], "rows": [len(rows)]}).to_sql("versions", connection, index=False)
     del rows
-    with sqlite3.connect(Path(scratch) / "rows.sqlite") as connection:
+    with _database(scratch) as connection:
         train, test = (pd.read_sql(f"{_SELECT} WHERE id {side} {first_test_id}", connection) for side in ("<", ">="))
     model = make_pipeline(
         HashingVectorizer(n_features=2**20, norm=None),
@@ -54,9 +55,16 @@ def cleaned(rows: Any) -> Any:
 
 def stored(scratch: str, first_test_id: int, **_: Any) -> dict[str, Any]:
     """How many rows the table has, a digest of them whatever their order, and how many tested."""
-    with sqlite3.connect(Path(scratch) / "rows.sqlite") as connection:
+    with _database(scratch) as connection:
         [(test_rows,)] = connection.execute("SELECT count(*) FROM rows_1 WHERE id >= ?", [first_test_id])
         return {**digest_of(_batches(connection)), "test_rows": test_rows}
+
+
+@contextmanager
+def _database(scratch: str) -> Iterator[sqlite3.Connection]:
+    # A connection commits at the end of its own context, and stays open.
+    with closing(sqlite3.connect(Path(scratch) / "rows.sqlite")) as connection, connection:
+        yield connection
 
 
 def _batches(connection: sqlite3.Connection) -> Iterator[Any]:
