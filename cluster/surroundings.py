@@ -19,8 +19,8 @@ KEEP_MEMORY = {
     "MIMALLOC_PURGE_DELAY": "1000",
 }
 
-#: Dask's servers look at themselves less often than a hundred times a second, which costs two of a hundred
-#: parts of a machine's CPU time: whether their loop hangs, and which line a task is at, for its dashboard and its report.
+#: Dask's servers look at themselves less often than a hundred times a second, which costs two of a hundred parts of a
+#: machine's CPU time: whether their loop hangs, and which line a task is at, for its dashboard and its report.
 LOOK_SELDOM = {
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
     "DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL": "100ms",
