@@ -57,7 +57,8 @@ class ShardPlan:
 
     def bounds(self, rows: int) -> tuple[int, int]:
         """Where its share of `rows` rows starts and stops."""
-        return self.share * rows // len(self.blocks), (self.share + 1) * rows // len(self.blocks)
+        shares = len(self.blocks)
+        return _share_start(self.share, rows, shares), _share_start(self.share + 1, rows, shares)
 
     def rows_of(self, block: int, rows: int, seed: int) -> npt.NDArray[np.int64]:
         """The rows it takes of a block of `rows` rows that train, ascending."""
@@ -65,14 +66,19 @@ class ShardPlan:
         return _rows_by_share(rows, seed, block, len(self.blocks))[first:last]
 
 
+def _share_start(share: int, rows: int, shares: int) -> int:
+    """Where one of so many equal shares of the rows starts, and the one before it stops."""
+    return share * rows // shares
+
+
 @lru_cache(maxsize=2 * MIXED_BLOCKS)
 def _rows_by_share(rows: int, seed: int, block: int, shares: int) -> npt.NDArray[np.int64]:
     """All rows of a block, those of one share after those of another, ascending within each."""
     # The shards of a group take their rows from the same blocks, so that each order is asked for many times.
     order = shuffled_rows(rows, seed, block)
-    bounds = [share * rows // shares for share in range(shares + 1)]
+    starts = [_share_start(share, rows, shares) for share in range(shares + 1)]
     share_of = np.empty(rows, np.uint16)
-    share_of[order] = np.repeat(np.arange(shares, dtype=np.uint16), np.diff(bounds))
+    share_of[order] = np.repeat(np.arange(shares, dtype=np.uint16), np.diff(starts))
     return np.argsort(share_of, kind="stable")
 
 
